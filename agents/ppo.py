@@ -1,0 +1,302 @@
+"""Proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347), as one pure function.
+
+``init`` makes a training state, ``train_chunk`` is one scan over updates; an update collects a
+rollout from environments that reset out of a pool of fresh levels, estimates advantages, and takes
+a few epochs of minibatch steps on the clipped objective. Batches live on the trailing axis.
+
+Time limits are told apart from endings: an episode that the time limit cuts off stays for one more
+step, on which the value of its final observation is read for bootstrapping; that step is left out
+of the loss. (It still counts towards the budget, as every step does.)
+"""
+
+import dataclasses
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jaxtyping import Array, Bool, Float, Int8, PRNGKeyArray
+
+from gmbench.core import pool, registry
+from gmbench.core.agent import Agent
+from gmbench.core.env import Environment, EnvState
+from gmbench.core.params import EnvParams
+from gmbench.core.policy import Policy
+
+from . import networks
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Settings of PPO. Floats can differ between runs of one program; the rest cannot."""
+
+    network: str = "mlp"
+    """Name of a network in :mod:`gmbench.agents.networks`."""
+    envs: int = 256
+    """Environments stepped side by side."""
+    rollout: int = 32
+    """Steps of each environment between updates."""
+    slots: int = 8
+    """Fresh levels drawn for each environment before each rollout."""
+    epochs: int = 4
+    """Passes over each rollout."""
+    minibatches: int = 4
+    """Gradient steps in a pass; each sees its own environments."""
+    learning_rate: float = 1e-3
+    """Adam's step size at the start; it falls linearly to zero at the last update."""
+    discount: float = 0.99
+    """Gamma."""
+    gae: float = 0.95
+    """Lambda of generalised advantage estimation."""
+    clip: float = 0.2
+    """How far the probability ratio may leave 1."""
+    entropy: float = 0.01
+    """Weight of the entropy bonus."""
+    critic: float = 0.5
+    """Weight of the value loss."""
+    max_grad_norm: float = 0.5
+    """Gradients are scaled down to at most this norm."""
+
+    @property
+    def steps_per_update(self) -> int:
+        """Environment steps between updates, all of them counted."""
+        return self.envs * self.rollout
+
+
+@struct.dataclass
+class TrainState:
+    """Everything that training reads or writes; saving it is saving the run.
+
+    ``rates`` holds the float settings of :class:`Config`; ``updates`` is how many there will be.
+    """
+
+    weights: Any
+    optimiser: Any
+    envs: EnvState
+    earned: Float[Array, "goals envs"]
+    key: PRNGKeyArray
+    update: Float[Array, ""]
+    updates: Float[Array, ""]
+    params: EnvParams
+    rates: dict[str, Float[Array, ""]]
+
+
+class Step(NamedTuple):
+    """What one step of every environment leaves for the update, envs last."""
+
+    observation: Bool[Array, "rows cols channels envs"]
+    action: Int8[Array, " envs"]
+    log_prob: Float[Array, " envs"]
+    value: Float[Array, " envs"]
+    reward: Float[Array, " envs"]
+    terminated: Bool[Array, " envs"]
+    live: Bool[Array, " envs"]
+
+
+def _network(env: Environment, config: Config) -> Any:
+    return networks.build(config.network, env.num_actions)
+
+
+def _adam() -> optax.GradientTransformation:
+    return optax.scale_by_adam(eps=1e-5)
+
+
+def init(
+    env: Environment,
+    config: Config,
+    key: PRNGKeyArray,
+    params: EnvParams,
+    rates: dict[str, Float[Array, ""]],
+    updates: Float[Array, ""],
+) -> TrainState:
+    """Initialise the network and begin an episode in every environment."""
+    key_levels, key_weights, key_train = jax.random.split(key, 3)
+    envs = pool.begin(env, pool.draw(env, params, key_levels, (config.envs,)))
+    seen = jnp.zeros(env.observation_shape, bool)
+    weights = _network(env, config).init(key_weights, seen)
+    return TrainState(
+        weights=weights,
+        optimiser=_adam().init(weights),
+        envs=envs,
+        earned=jnp.zeros((len(env.goal_names), config.envs), jnp.float32),
+        key=key_train,
+        update=jnp.float32(0),
+        updates=jnp.asarray(updates, jnp.float32),
+        params=params,
+        rates=rates,
+    )
+
+
+def train_chunk(
+    env: Environment, config: Config, updates: int, state: TrainState
+) -> tuple[TrainState, dict[str, Float[Array, " updates"]]]:
+    """Run ``updates`` updates; metrics are means over each update's data."""
+
+    def update(state: TrainState, _: None) -> tuple[TrainState, dict[str, Array]]:
+        key, key_rollout, key_learn = jax.random.split(state.key, 3)
+        state, steps, last_value, metrics = _collect(env, config, state, key_rollout)
+        advantages = _advantages(steps, last_value, state.rates)
+        state, losses = _learn(env, config, state, steps, advantages, key_learn)
+        state = state.replace(key=key, update=state.update + 1)  # type: ignore[attr-defined]
+        return state, metrics | losses
+
+    return jax.lax.scan(update, state, length=updates)
+
+
+def _collect(
+    env: Environment, config: Config, state: TrainState, key: PRNGKeyArray
+) -> tuple[TrainState, Step, Float[Array, " envs"], dict[str, Array]]:
+    """Step every environment ``config.rollout`` times with the current policy."""
+    key_levels, key_offset, key_actions = jax.random.split(key, 3)
+    levels = pool.draw(env, state.params, key_levels, (config.slots, config.envs))
+    offset = jax.random.randint(key_offset, (), 0, config.slots)
+    chances = jax.random.uniform(key_actions, (config.rollout, config.envs))
+    network = partial(_network(env, config).apply, state.weights)
+
+    def step(carry: tuple[Any, ...], inputs: tuple[Any, Any]) -> tuple[Any, Step]:
+        envs, earned, totals = carry
+        index, chance = inputs
+        observation = pool.observe(env, envs)
+        logits, value = network(observation)
+        log_probs = jax.nn.log_softmax(logits, axis=0)
+        action = _draw(log_probs, chance)
+        cut_off = pool.over_envs(env.is_truncated, in_axes=(-1, None))(envs, state.params)
+        moved = pool.step(env, state.params, envs, action)
+        live = ~cut_off
+        earned = earned + moved.goals * live
+        ended = cut_off | moved.terminated
+        totals = (
+            totals[0] + jnp.sum(earned * ended, axis=1),
+            totals[1] + jnp.sum(ended),
+            totals[2] + jnp.sum(live),
+        )
+        envs = pool.reset(env, moved.state, ended, pool.slot(levels, index))
+        log_prob = jnp.take_along_axis(log_probs, action[None].astype(jnp.int32), axis=0)[0]
+        out = Step(observation, action, log_prob, value, moved.goals[0], moved.terminated, live)
+        return (envs, jnp.where(ended, jnp.float32(0), earned), totals), out
+
+    nothing = jnp.zeros(len(env.goal_names), jnp.float32), jnp.int32(0), jnp.int32(0)
+    inputs = (offset + jnp.arange(config.rollout, dtype=jnp.int32), chances)
+    (envs, earned, totals), steps = jax.lax.scan(step, (state.envs, state.earned, nothing), inputs)
+    _, last_value = network(pool.observe(env, envs))
+    paid, episodes, live_steps = totals
+    metrics = {f"return/{name}": paid[i] / episodes for i, name in enumerate(env.goal_names)}
+    metrics |= {"episodes": episodes.astype(jnp.float32), "length": live_steps / episodes}
+    state = state.replace(envs=envs, earned=earned)  # type: ignore[attr-defined]
+    return state, steps, last_value, metrics
+
+
+def _draw(log_probs: Float[Array, "actions envs"], chance: Float[Array, " envs"]) -> Array:
+    """Draw actions by inverting the cumulative distribution: one random number for each."""
+    cumulative = jnp.cumsum(jnp.exp(log_probs), axis=0)
+    below = jnp.sum(cumulative[:-1] < chance, axis=0)
+    return below.astype(jnp.int8)
+
+
+def _advantages(
+    steps: Step, last_value: Float[Array, " envs"], rates: dict[str, Any]
+) -> Float[Array, "rollout envs"]:
+    """Generalised advantage estimation (Schulman et al. 2016, eq. 16)."""
+
+    def back(carry: tuple[Array, Array], step: Step) -> tuple[tuple[Array, Array], Array]:
+        advantage, next_value = carry
+        goes_on = rates["discount"] * ~step.terminated
+        surprise = step.reward + goes_on * next_value - step.value
+        advantage = (surprise + goes_on * rates["gae"] * advantage) * step.live
+        return (advantage, step.value), advantage
+
+    start = (jnp.zeros_like(last_value), last_value)
+    return jax.lax.scan(back, start, steps, reverse=True)[1]
+
+
+def _learn(
+    env: Environment,
+    config: Config,
+    state: TrainState,
+    steps: Step,
+    advantages: Float[Array, "rollout envs"],
+    key: PRNGKeyArray,
+) -> tuple[TrainState, dict[str, Array]]:
+    """Take ``epochs * minibatches`` gradient steps on one rollout."""
+    network = _network(env, config)
+    rates = state.rates
+    left = jnp.maximum(1 - state.update / state.updates, 0)
+
+    def gradient_step(carry: tuple[Any, Any], batch: tuple[Step, Array]) -> tuple[Any, Any]:
+        weights, optimiser = carry
+        (_, losses), gradients = jax.value_and_grad(_loss, has_aux=True)(
+            weights, network, rates, *batch
+        )
+        scale = jnp.minimum(1, rates["max_grad_norm"] / (optax.global_norm(gradients) + 1e-6))
+        gradients = jax.tree.map(lambda leaf: leaf * scale, gradients)
+        directions, optimiser = _adam().update(gradients, optimiser)
+        size = rates["learning_rate"] * left
+        weights = jax.tree.map(lambda w, d: w - size * d, weights, directions)
+        return (weights, optimiser), losses
+
+    def epoch(carry: tuple[Any, Any], key: PRNGKeyArray) -> tuple[Any, Any]:
+        order = jax.random.permutation(key, config.envs).reshape(config.minibatches, -1)
+
+        def minibatch(carry: tuple[Any, Any], chosen: Array) -> tuple[Any, Any]:
+            batch = jax.tree.map(partial(_gather, chosen), (steps, advantages))
+            return gradient_step(carry, batch)
+
+        return jax.lax.scan(minibatch, carry, order)
+
+    keys = jax.random.split(key, config.epochs)
+    carry, losses = jax.lax.scan(epoch, (state.weights, state.optimiser), keys)
+    state = state.replace(weights=carry[0], optimiser=carry[1])  # type: ignore[attr-defined]
+    return state, jax.tree.map(jnp.mean, losses)
+
+
+def _gather(chosen: Array, leaf: Array) -> Array:
+    """Take some environments of ``[rollout, ..., envs]`` and join both axes as the last one."""
+    taken = jnp.moveaxis(jnp.take(leaf, chosen, axis=-1), 0, -2)
+    return taken.reshape(*taken.shape[:-2], -1)
+
+
+def _loss(
+    weights: Any, network: Any, rates: dict[str, Any], steps: Step, advantages: Array
+) -> tuple[Float[Array, ""], dict[str, Array]]:
+    """The clipped objective, the value loss and the entropy bonus, over live steps."""
+    logits, value = network.apply(weights, steps.observation)
+    share = steps.live / jnp.sum(steps.live)
+    log_probs = jax.nn.log_softmax(logits, axis=0)
+    taken = jnp.arange(logits.shape[0], dtype=jnp.int8)[:, None] == steps.action[None]
+    log_ratio = jnp.sum(log_probs * taken, axis=0) - steps.log_prob
+    ratio = jnp.exp(log_ratio)
+    centred = advantages - jnp.sum(advantages * share)
+    normal = centred / jnp.sqrt(jnp.sum(jnp.square(centred) * share) + 1e-8)
+    clipped = jnp.clip(ratio, 1 - rates["clip"], 1 + rates["clip"])
+    actor = -jnp.sum(jnp.minimum(ratio * normal, clipped * normal) * share)
+    critic = 0.5 * jnp.sum(jnp.square(value - steps.value - advantages) * share)
+    entropy = -jnp.sum(jnp.sum(jnp.exp(log_probs) * log_probs, axis=0) * share)
+    total = actor + rates["critic"] * critic - rates["entropy"] * entropy
+    divergence = jnp.sum((ratio - 1 - log_ratio) * share)
+    losses = {"loss/actor": actor, "loss/critic": critic, "entropy": entropy, "kl": divergence}
+    return total, losses
+
+
+def policy(env: Environment, config: Config, weights: Any) -> Policy:
+    """Return the trained policy; it samples from its action probabilities."""
+    network = _network(env, config)
+
+    def act(memory: None, state: EnvState, observation: Any) -> tuple[Any, None]:
+        del state
+        logits, _ = network.apply(weights, observation)
+        return jax.nn.log_softmax(logits), memory
+
+    return Policy(begin=lambda level: None, act=act)
+
+
+registry.agent("ppo")(
+    Agent(
+        config=Config,
+        policy=policy,
+        init=init,
+        train_chunk=train_chunk,
+        weights=lambda state: state.weights,
+    )
+)

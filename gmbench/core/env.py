@@ -1,0 +1,200 @@
+"""The environment contract: gymnax 1.x, plus levels, goals and exact values.
+
+An environment is written for ONE level and ONE step. Batches are made by
+:mod:`gmbench.core.pool`, which vmaps over a trailing axis.
+"""
+
+import abc
+from typing import Any, Generic, TypeVar
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from gymnax.environments import environment, spaces
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, UInt8
+
+from gmbench.core.goals import GoalFn
+from gmbench.core.params import EnvParams
+
+Level = Any
+"""Pytree: one layout (walls, start, objects). What a generator makes and a curriculum edits."""
+
+
+@struct.dataclass
+class EnvState:
+    """A level plus what has happened in it. Subclasses add fields."""
+
+    level: Level
+    time: Int[Array, ""]
+
+
+Params = TypeVar("Params", bound=EnvParams)
+State = TypeVar("State", bound=EnvState)
+
+
+class Environment(environment.Environment, abc.ABC, Generic[State, Params]):  # type: ignore[misc]
+    """Abstract environment with levels and goals. Subclasses are frozen dataclasses.
+
+    A subclass holds its static shape (grid size, object counts) as dataclass fields, so that
+    equal environments share one compiled program, and implements the abstract methods below.
+    All of them are pure and take a single level or state.
+    """
+
+    # ---- what a subclass provides -----------------------------------------------------------
+
+    @property
+    @abc.abstractmethod
+    def default_params(self) -> Params:
+        """The parameters of the training distribution."""
+
+    @property
+    @abc.abstractmethod
+    def goals(self) -> dict[str, GoalFn]:
+        """Goals by name: the intended one first, then its proxies."""
+
+    @abc.abstractmethod
+    def sample_level(self, key: PRNGKeyArray, params: Params) -> Level:
+        """Draw one solvable level from the distribution that ``params`` names."""
+
+    @abc.abstractmethod
+    def start(self, level: Level) -> State:
+        """Return the state in which an episode on ``level`` begins."""
+
+    @abc.abstractmethod
+    def transition(
+        self, key: PRNGKeyArray | None, state: State, action: Int[Array, ""], params: Params
+    ) -> State:
+        """Return the next state (its ``time`` is set by :meth:`step_env`).
+
+        Deterministic environments ignore ``key`` and accept ``None``.
+        """
+
+    @abc.abstractmethod
+    def is_terminated(self, state: State, params: Params) -> Bool[Array, ""]:
+        """Whether the episode has ended by itself (not by the time limit)."""
+
+    @abc.abstractmethod
+    def observation(self, state: State) -> Bool[Array, "rows cols channels"]:
+        """Return what the agent sees."""
+
+    @abc.abstractmethod
+    def distinguishing(self, level: Level) -> Bool[Array, ""]:
+        """Whether the intended goal and a proxy come apart on ``level``."""
+
+    @abc.abstractmethod
+    def solve(self, level: Level, discount: Float[Array, ""]) -> Any:
+        """Return a pytree from which :meth:`values` reads optimal values, for every goal."""
+
+    @abc.abstractmethod
+    def values(self, solution: Any, state: State) -> Float[Array, " goals"]:
+        """Return V*_g(state), the optimal discounted return still to come, for each goal.
+
+        No time limit enters: the value is that of the infinite-horizon discounted problem.
+        """
+
+    @abc.abstractmethod
+    def parse(self, ascii_level: str) -> Level:
+        """Read a level from its ASCII form.
+
+        Raises:
+            ValueError: naming the character or the size that does not fit.
+        """
+
+    @abc.abstractmethod
+    def render_ascii(self, state: State) -> str:
+        """Print a state; ``parse`` reads the start of an episode back."""
+
+    @abc.abstractmethod
+    def render(self, state: State) -> UInt8[Array, "height width 3"]:
+        """Draw a state."""
+
+    @property
+    @abc.abstractmethod
+    def observation_shape(self) -> tuple[int, int, int]:
+        """Rows, columns and channels of an observation."""
+
+    @property
+    @abc.abstractmethod
+    def action_names(self) -> tuple[str, ...]:
+        """Names of the actions, in the order of their numbers."""
+
+    # ---- what every environment gets ---------------------------------------------------------
+
+    @property
+    def num_actions(self) -> int:
+        """Number of actions."""
+        return len(self.action_names)
+
+    @property
+    def goal_names(self) -> tuple[str, ...]:
+        """Names of the goals, the intended one first."""
+        return tuple(self.goals)
+
+    def reset_to_level(
+        self, level: Level, params: Params
+    ) -> tuple[Bool[Array, "rows cols channels"], State]:
+        """Begin an episode on a given level."""
+        del params
+        state = self.start(level)
+        return self.observation(state), state
+
+    def reset_env(
+        self, key: PRNGKeyArray, params: Params
+    ) -> tuple[Bool[Array, "rows cols channels"], State]:
+        """Begin an episode on a freshly drawn level."""
+        return self.reset_to_level(self.sample_level(key, params), params)
+
+    def step_env(
+        self,
+        key: PRNGKeyArray | None,
+        state: State,
+        action: Int[Array, ""],
+        params: Params,
+    ) -> tuple[
+        Bool[Array, "rows cols channels"],
+        State,
+        Float[Array, ""],
+        Bool[Array, ""],
+        dict[str, Array],
+    ]:
+        """Step once, without resetting. The reward is the intended goal's.
+
+        ``info["goals"]`` is f32[goals]: what each goal pays for this step.
+        """
+        after = self.transition(key, state, action, params).replace(time=state.time + 1)
+        paid = jnp.stack([goal(state, action, after) for goal in self.goals.values()])
+        info = {"goals": paid}
+        return self.observation(after), after, paid[0], self.is_terminated(after, params), info
+
+    def observe(
+        self, key: PRNGKeyArray, state: State, action: Int[Array, ""] | None, params: Params
+    ) -> Bool[Array, "rows cols channels"]:
+        """gymnax's observation hook."""
+        del key, action, params
+        return self.observation(state)
+
+    def is_truncated(self, state: State, params: Params) -> Bool[Array, ""]:
+        """Whether the time limit has been reached."""
+        return state.time >= params.horizon
+
+    def action_space(self, params: Params | None = None) -> spaces.Discrete:
+        """gymnax's action space."""
+        del params
+        return spaces.Discrete(self.num_actions)
+
+    def observation_space(self, params: Params | None = None) -> spaces.Box:
+        """gymnax's observation space."""
+        del params
+        return spaces.Box(0, 1, self.observation_shape, jnp.bool_)
+
+    def state_space(self, params: Params | None = None) -> spaces.Dict:
+        """gymnax's state space: one entry for each leaf of the state, by its path."""
+        params = self.default_params if params is None else params
+        _, state = jax.eval_shape(self.reset_env, jax.random.key(0), params)
+        leaves = jax.tree_util.tree_leaves_with_path(state)
+        return spaces.Dict(
+            {
+                jax.tree_util.keystr(path): spaces.Box(-(2**31), 2**31 - 1, x.shape, x.dtype)
+                for path, x in leaves
+            }
+        )

@@ -1,0 +1,23 @@
+"""``Policy``: how any agent acts, learned or planned, with memory or without."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from gmbench.core.env import EnvState, Level
+
+
+class Policy(NamedTuple):
+    """A pair of pure functions for one environment.
+
+    Attributes:
+        begin: ``level -> memory``. A network's empty memory, or what a planner worked out about
+            the level.
+        act: ``(memory, state, observation) -> (log-probabilities f32[actions], memory)``. Agents
+            read the observation; oracles read the state.
+        memoryless: whether ``act`` returns its memory unchanged, so that the policy can be
+            evaluated exactly, state by state.
+    """
+
+    begin: Callable[[Level], Any]
+    act: Callable[[Any, EnvState, Any], tuple[Any, Any]]
+    memoryless: bool = True

@@ -1,0 +1,100 @@
+"""Batches of environments, reset from a pool of levels drawn outside the step loop.
+
+Drawing a level costs a hundred times a step, so a loop that regenerates levels at every step
+spends its time there. Here a rollout first draws ``slots`` fresh levels for each environment; the
+step loop only copies one where an episode has ended.
+
+Batches live on the TRAILING axis: a level's walls are ``[rows, cols, envs]``. With the batch
+innermost, comparisons and selections vectorise on CPU and coalesce on GPU.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from gmbench.core.env import Environment, EnvState, Level
+from gmbench.core.params import EnvParams
+
+
+def over_envs(function: Callable[..., Any], in_axes: Any = -1) -> Callable[..., Any]:
+    """Vmap a single-environment function over the trailing axis."""
+    return jax.vmap(function, in_axes=in_axes, out_axes=-1)
+
+
+class Transition(NamedTuple):
+    """One step of a batch of environments.
+
+    Attributes:
+        state: the state reached, before any reset.
+        goals: f32[goals, envs], what each goal paid.
+        terminated: the episode ended by itself.
+        truncated: the time limit ended it.
+    """
+
+    state: EnvState
+    goals: Float[Array, "goals envs"]
+    terminated: Bool[Array, " envs"]
+    truncated: Bool[Array, " envs"]
+
+    @property
+    def done(self) -> Bool[Array, " envs"]:
+        """Whether the episode ended, either way."""
+        return self.terminated | self.truncated
+
+
+def draw(env: Environment, params: EnvParams, key: PRNGKeyArray, shape: tuple[int, ...]) -> Level:
+    """Draw independent levels; every leaf gets the trailing axes ``shape``."""
+    sample = over_envs(env.sample_level, in_axes=(-1, None))
+    count = 1
+    for size in shape:
+        count *= size
+    levels = sample(jax.random.split(key, count), params)
+    return jax.tree.map(lambda leaf: leaf.reshape(*leaf.shape[:-1], *shape), levels)
+
+
+def begin(env: Environment, levels: Level) -> EnvState:
+    """Start an episode on each level of a batch."""
+    return over_envs(env.start)(levels)
+
+
+def observe(env: Environment, states: EnvState) -> Bool[Array, "rows cols channels envs"]:
+    """Observations of a batch of states."""
+    return over_envs(env.observation)(states)
+
+
+def step(
+    env: Environment,
+    params: EnvParams,
+    states: EnvState,
+    actions: Int[Array, " envs"],
+    keys: PRNGKeyArray | None = None,
+) -> Transition:
+    """Step a batch of environments without resetting any."""
+
+    def single(key: Any, state: EnvState, action: Int[Array, ""]) -> Transition:
+        _, after, _, terminated, info = env.step_env(key, state, action, params)
+        return Transition(after, info["goals"], terminated, env.is_truncated(after, params))
+
+    axis = None if keys is None else -1
+    return over_envs(single, in_axes=(axis, -1, -1))(keys, states, actions)
+
+
+def reset(
+    env: Environment, states: EnvState, done: Bool[Array, " envs"], fresh: Level
+) -> EnvState:
+    """Put the environments that are ``done`` at the start of their ``fresh`` level."""
+    return jax.tree.map(partial(jnp.where, done), begin(env, fresh), states)
+
+
+def slot(pool: Level, index: Int[Array, ""]) -> Level:
+    """Read one level for each environment out of a pool ``[..., slots, envs]``, cyclically."""
+
+    def read(leaf: Array) -> Array:
+        wrapped = jax.lax.rem(index, jnp.int32(leaf.shape[-2]))
+        return jax.lax.dynamic_index_in_dim(leaf, wrapped, axis=leaf.ndim - 2, keepdims=False)
+
+    return jax.tree.map(read, pool)

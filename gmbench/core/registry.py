@@ -1,0 +1,90 @@
+"""What is registered: tasks and agents, discovered rather than listed.
+
+Every module of ``gmbench.envs`` and ``gmbench.agents``, and every module that a third party names
+in the entry-point groups of the same names, is imported on the first look-up; its decorators
+register what it defines. Adding a task or an agent is one new file and no edit elsewhere.
+"""
+
+import functools
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from importlib import metadata
+from typing import Any
+
+from gmbench.core import checks
+from gmbench.core.task import Task
+
+TaskFactory = Callable[..., Task]
+
+_tasks: dict[str, TaskFactory] = {}
+_agents: dict[str, Any] = {}
+
+
+def task(id: str) -> Callable[[TaskFactory], TaskFactory]:
+    """Register a factory ``(**static) -> Task`` under a versioned id, here and with gymnax."""
+
+    def register(factory: TaskFactory) -> TaskFactory:
+        if id in _tasks:
+            raise ValueError(f"task: {id!r} is registered already")
+        _tasks[id] = factory
+        return factory
+
+    return register
+
+
+def agent(name: str) -> Callable[[Any], Any]:
+    """Register an agent under a name."""
+
+    def register(definition: Any) -> Any:
+        if name in _agents:
+            raise ValueError(f"agent: {name!r} is registered already")
+        _agents[name] = definition
+        return definition
+
+    return register
+
+
+@functools.cache
+def discover(group: str) -> None:
+    """Import every module of the package ``group`` and every entry point of that group."""
+    package = importlib.import_module(group)
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{group}.{module.name}")
+    for entry_point in metadata.entry_points(group=group):
+        entry_point.load()
+
+
+def task_ids() -> list[str]:
+    """Ids of all registered tasks, sorted."""
+    discover("gmbench.envs")
+    return sorted(_tasks)
+
+
+def agent_names() -> list[str]:
+    """Names of all registered agents, sorted."""
+    discover("gmbench.agents")
+    return sorted(_agents)
+
+
+def make(id: str, **static: Any) -> Task:
+    """Build a task at a static shape, such as ``make("CheeseCorner-v0", size=7)``.
+
+    Raises:
+        ValueError: for an unknown id (the nearest is offered) or a shape that is not allowed.
+    """
+    factory = _tasks[checks.known("task", id, task_ids())]
+    allowed = inspect.signature(factory).parameters
+    for name in static:
+        checks.known(f"{id} setting", name, allowed)
+    return factory(**static)
+
+
+def make_agent(name: str) -> Any:
+    """Return a registered agent.
+
+    Raises:
+        ValueError: for an unknown name, offering the nearest.
+    """
+    return _agents[checks.known("agent", name, agent_names())]

@@ -1,0 +1,35 @@
+"""Functions written for trailing batch axes, usable on a single level and under ``vmap``."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+def trailing(native: Callable[..., Any]) -> Callable[..., Any]:
+    """Keep the batch innermost when a grid function is vmapped.
+
+    ``native`` must accept arrays with any number of trailing batch axes. ``vmap`` alone would move
+    the batch to the front, where concatenations and one-hot planes run 3 to 10 times slower on
+    CPU; here the batch axis is handed to ``native`` as the last one. With ``vmap(..., in_axes=-1,
+    out_axes=-1)`` nothing is transposed at all.
+    """
+
+    @jax.custom_batching.custom_vmap
+    def single(*arguments: Any) -> Any:
+        return native(*arguments)
+
+    @single.def_vmap  # type: ignore[untyped-decorator]
+    def batched(size: int, is_batched: Any, *arguments: Any) -> Any:
+        def move(argument: Any, moves: bool) -> Any:
+            if moves:
+                return jnp.moveaxis(argument, 0, -1)
+            return jnp.broadcast_to(argument[..., None], (*argument.shape, size))
+
+        results = native(*jax.tree.map(move, arguments, tuple(is_batched)))
+        results = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), results)
+        return results, jax.tree.map(lambda _: True, results)
+
+    return functools.wraps(native)(single)

@@ -1,0 +1,66 @@
+"""Bit-packed grids: one unsigned 32-bit word for each row, so that a whole row moves at once.
+
+Functions here take any number of trailing batch axes.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Int8, UInt32
+
+MAX_COLS = 32
+"""Widest grid that fits into a word."""
+
+
+def _columns(cols: int, ndim: int) -> UInt32[Array, "1 cols ..."]:
+    return jnp.arange(cols, dtype=jnp.uint32).reshape(1, cols, *(1,) * (ndim - 2))
+
+
+def pack(mask: Bool[Array, "rows cols *b"]) -> UInt32[Array, "rows *b"]:
+    """Pack a mask; bit ``c`` of word ``r`` is cell ``(r, c)``."""
+    return jnp.sum(mask.astype(jnp.uint32) << _columns(mask.shape[1], mask.ndim), 1, jnp.uint32)
+
+
+def unpack(words: UInt32[Array, "rows *b"], cols: int) -> Bool[Array, "rows cols *b"]:
+    """Undo :func:`pack`."""
+    shifts = _columns(cols, words.ndim + 1)
+    return ((words[:, None] >> shifts) & jnp.uint32(1)).astype(bool)
+
+
+def spread(words: UInt32[Array, "rows *b"]) -> UInt32[Array, "rows *b"]:
+    """Return the cells and their four neighbours (bits beyond the last column may be set)."""
+    none = jnp.zeros_like(words[:1])
+    above = jnp.concatenate([none, words[:-1]])
+    below = jnp.concatenate([words[1:], none])
+    return words | (words << jnp.uint32(1)) | (words >> jnp.uint32(1)) | above | below
+
+
+def flood(
+    free: UInt32[Array, "rows *b"], seed: UInt32[Array, "rows *b"]
+) -> UInt32[Array, "rows *b"]:
+    """Return the free cells that can be reached from ``seed`` (itself among them)."""
+
+    def grow(carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        reached, _ = carry
+        grown = reached
+        for _ in range(4):  # several steps for each look at whether anything still changes
+            grown = spread(grown) & free
+        return grown, jnp.any(grown != reached)
+
+    start = (seed & free, jnp.array(True))
+    return jax.lax.while_loop(lambda carry: carry[1], grow, start)[0]
+
+
+def pick(
+    words: UInt32[Array, "rows *b"], cols: int, random: UInt32[Array, "*b"]
+) -> Int8[Array, "2 *b"]:
+    """Return a uniformly drawn set cell, given a uniform random word; ``(0, 0)`` if none is set."""
+    in_row = jax.lax.population_count(words)
+    upto = jnp.cumsum(in_row, axis=0, dtype=jnp.uint32)
+    rank = jax.lax.rem(random, jnp.maximum(upto[-1], jnp.uint32(1)))
+    row = jnp.minimum(jnp.sum(upto <= rank, axis=0, dtype=jnp.int32), words.shape[0] - 1)
+    word = jnp.take_along_axis(words, row[None], axis=0)[0]
+    before = jnp.take_along_axis(upto - in_row, row[None], axis=0)[0]
+    cells = (word[None] >> _columns(cols, words.ndim + 1)[0]) & jnp.uint32(1)
+    counted = jnp.cumsum(cells, axis=0, dtype=jnp.uint32)
+    col = jnp.sum(counted <= (rank - before)[None], axis=0, dtype=jnp.int32)
+    return jnp.stack([row, jnp.minimum(col, cols - 1)]).astype(jnp.int8)

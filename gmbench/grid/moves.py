@@ -1,0 +1,97 @@
+"""Cells, moves and one-hot planes. Positions are ``(row, col)``; the outside is wall.
+
+Every function takes arrays with any number of trailing batch axes (written ``*b`` below).
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Int, Int8
+
+from gmbench.grid.batching import trailing
+
+ACTIONS = ("stay", "up", "down", "left", "right")
+"""Names of the five moves, in the order of their numbers."""
+
+STEPS = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
+"""Row and column change of each action."""
+
+
+def _same(cells: Any, position: Any) -> Any:
+    """Compare the cell numbers of a grid with one position, plane by plane."""
+    rows, cols = cells
+    batch = (1,) * (position.ndim - 1)
+    row = jnp.arange(rows, dtype=jnp.int8).reshape(rows, 1, *batch)
+    col = jnp.arange(cols, dtype=jnp.int8).reshape(1, cols, *batch)
+    return (row == position[0]) & (col == position[1])
+
+
+def same(a: Int8[Array, "2"], b: Int8[Array, "2"]) -> Bool[Array, ""]:
+    """Whether two positions are equal."""
+    return jnp.all(a == b)
+
+
+@functools.cache
+def _at(shape: tuple[int, int]) -> Callable[..., Any]:
+    return trailing(lambda position: _same(shape, position))
+
+
+def at(position: Int8[Array, "2"], shape: tuple[int, int]) -> Bool[Array, "rows cols"]:
+    """Return the plane that is true at one position."""
+    return _at(shape)(position)  # type: ignore[no-any-return]
+
+
+@functools.cache
+def _planes(shape: tuple[int, int], is_mask: tuple[bool, ...]) -> Callable[..., Any]:
+    def native(*items: Any) -> Any:
+        layers = [
+            item if mask else _same(shape, item)
+            for item, mask in zip(items, is_mask, strict=True)
+        ]
+        return jnp.stack(layers, axis=2)
+
+    return trailing(native)
+
+
+def planes(*items: Array) -> Bool[Array, "rows cols channels"]:
+    """Stack masks (``Bool[rows, cols]``) and positions (``Int8[2]``) as observation planes.
+
+    At least one item must be a mask; it gives the grid's shape.
+    """
+    shape = next(item.shape for item in items if item.ndim == 2)
+    return _planes(shape, tuple(item.ndim == 2 for item in items))(*items)  # type: ignore[no-any-return]
+
+
+@trailing
+def _lookup(mask: Any, position: Any) -> Any:
+    cols = mask.shape[1]
+    flat = mask.reshape(-1, *mask.shape[2:])
+    cell = position[0].astype(jnp.int32) * cols + position[1].astype(jnp.int32)
+    return jnp.take_along_axis(flat, cell[None], axis=0)[0]
+
+
+def lookup(
+    mask: Bool[Array, "rows cols"], position: Int8[Array, "2"]
+) -> Bool[Array, ""]:
+    """Read a mask at a position inside the grid."""
+    return _lookup(mask, position)  # type: ignore[no-any-return]
+
+
+@trailing
+def _move(walls: Any, position: Any, action: Any) -> Any:
+    rows, cols = walls.shape[:2]
+    down = (action == 2).astype(jnp.int8) - (action == 1).astype(jnp.int8)
+    right = (action == 4).astype(jnp.int8) - (action == 3).astype(jnp.int8)
+    row = jnp.clip(position[0] + down, 0, rows - 1)
+    col = jnp.clip(position[1] + right, 0, cols - 1)
+    target = jnp.stack([row, col])
+    return jnp.where(_lookup(walls, target), position, target)
+
+
+def move(
+    walls: Bool[Array, "rows cols"], position: Int8[Array, "2"], action: Int[Array, ""]
+) -> Int8[Array, "2"]:
+    """Return the position after an action; walls and the border stop the agent."""
+    return _move(walls, position, action)  # type: ignore[no-any-return]

@@ -1,0 +1,157 @@
+"""Level generators: walls whose free cells are all connected, and cells drawn from them.
+
+``blocks``: independent walls, then every pocket that is cut off is opened up. A draw that is more
+than half wall is replaced by an open grid, so that at least half the cells are always free.
+``tree``: a random perfect maze (one path between any two cells).
+``open``: no walls.
+The top-left cell is always free.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int8, PRNGKeyArray
+
+from gmbench.core import checks
+from gmbench.grid import bits
+from gmbench.grid.batching import trailing
+
+LAYOUTS = ("blocks", "tree", "open")
+"""Names of the generators."""
+
+
+def _connected(walls: Any) -> Any:
+    """Open walls until every free cell can be reached from the top-left one.
+
+    Each round opens the walls between what is reached and what is not; where two or more walls
+    lie between, the border of what is reached moves outwards by one.
+    """
+    rows, cols = walls.shape[:2]
+    full = jnp.uint32(2**cols - 1)
+    blocked = bits.pack(walls)
+    seed = jnp.zeros_like(blocked).at[0].set(jnp.uint32(1))
+    blocked = blocked & ~seed
+
+    def cut_off(carry: tuple[Array, Array]) -> Array:
+        blocked, reached = carry
+        return jnp.any((~blocked & full & ~reached) != 0)
+
+    def open_up(carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        blocked, reached = carry
+        missing = ~blocked & full & ~reached
+        edge = bits.spread(reached) & blocked
+        between = edge & bits.spread(missing)
+        opened = jnp.where(jnp.any(between != 0, axis=0), between, edge)
+        opened = jnp.where(jnp.any(missing != 0, axis=0), opened, jnp.uint32(0))
+        blocked = blocked & ~opened
+        return blocked, bits.flood(~blocked & full, reached | opened)
+
+    start = (blocked, bits.flood(~blocked & full, seed))
+    blocked, _ = jax.lax.while_loop(cut_off, open_up, start)
+    return bits.unpack(blocked, cols)
+
+
+def _blocks(shape: tuple[int, int], noise: Any, probability: Any) -> Any:
+    # 256 levels of probability are enough for a density, and a byte each keeps the draw cheap.
+    drawn = noise < jnp.round(probability * jnp.float32(256)).astype(jnp.uint16)
+    crowded = 2 * jnp.sum(drawn, axis=(0, 1), dtype=jnp.int32) > shape[0] * shape[1]
+    return _connected(drawn & ~crowded)
+
+
+def _tree(shape: tuple[int, int], across: Any, down: Any) -> Any:
+    """Prim's algorithm on random edge weights, over the rooms at even rows and columns."""
+    rooms = ((shape[0] + 1) // 2, (shape[1] + 1) // 2)
+    batch = across.shape[2:]
+    infinite = jnp.uint32(2**32 - 1)
+    # Unequal low bits make all weights of a level differ, so that each round adds one room.
+    label = jnp.arange(across.size // max(1, _product(batch)), dtype=jnp.uint32)
+    across = _tagged(across, label)
+    label = label.size + jnp.arange(down.size // max(1, _product(batch)), dtype=jnp.uint32)
+    down = _tagged(down, label)
+
+    def grow(_: int, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        inside, used_across, used_down = carry
+        border_across = jnp.where(inside[:, 1:] ^ inside[:, :-1], across, infinite)
+        border_down = jnp.where(inside[1:] ^ inside[:-1], down, infinite)
+        least = jnp.minimum(border_across.min(axis=(0, 1)), border_down.min(axis=(0, 1)))
+        new_across = border_across == least
+        new_down = border_down == least
+        grown = inside
+        grown = grown.at[:, 1:].set(grown[:, 1:] | new_across)
+        grown = grown.at[:, :-1].set(grown[:, :-1] | new_across)
+        grown = grown.at[1:].set(grown[1:] | new_down)
+        grown = grown.at[:-1].set(grown[:-1] | new_down)
+        return grown, used_across | new_across, used_down | new_down
+
+    start = (
+        jnp.zeros((*rooms, *batch), bool).at[0, 0].set(True),
+        jnp.zeros(across.shape, bool),
+        jnp.zeros(down.shape, bool),
+    )
+    _, used_across, used_down = jax.lax.fori_loop(0, rooms[0] * rooms[1] - 1, grow, start)
+    walls = jnp.ones((*shape, *batch), bool)
+    walls = walls.at[::2, ::2].set(False)
+    walls = walls.at[::2, 1 : 2 * rooms[1] - 1 : 2].set(~used_across)
+    return walls.at[1 : 2 * rooms[0] - 1 : 2, ::2].set(~used_down)
+
+
+def _product(shape: tuple[int, ...]) -> int:
+    return functools.reduce(lambda a, b: a * b, shape, 1)
+
+
+def _tagged(weights: Any, label: Any) -> Any:
+    grid = label.reshape(*weights.shape[:2], *(1,) * (weights.ndim - 2))
+    return (weights & jnp.uint32(0xFFFFFC00)) | grid
+
+
+@functools.cache
+def _native(name: str, shape: tuple[int, int]) -> Callable[..., Any]:
+    generator = {"blocks": _blocks, "tree": _tree}[name]
+    return trailing(functools.partial(generator, shape))
+
+
+def generate(
+    layout: str, shape: tuple[int, int], key: PRNGKeyArray, probability: Float[Array, ""]
+) -> Bool[Array, "rows cols"]:
+    """Draw walls whose free cells are connected.
+
+    Args:
+        layout: one of :data:`LAYOUTS`.
+        shape: rows and columns.
+        key: a typed key.
+        probability: share of walls before pockets are opened (``blocks`` only), in steps of
+            1/256.
+    """
+    if layout == "open":
+        return jnp.zeros(shape, bool)
+    if layout == "blocks":
+        noise = jax.random.bits(key, shape, jnp.uint8).astype(jnp.uint16)
+        return _native(layout, shape)(noise, probability)  # type: ignore[no-any-return]
+    rooms = ((shape[0] + 1) // 2, (shape[1] + 1) // 2)
+    key_across, key_down = jax.random.split(key)
+    across = jax.random.bits(key_across, (rooms[0], rooms[1] - 1), jnp.uint32)
+    down = jax.random.bits(key_down, (rooms[0] - 1, rooms[1]), jnp.uint32)
+    return _native(layout, shape)(across, down)  # type: ignore[no-any-return]
+
+
+@functools.cache
+def _pick(cols: int) -> Callable[..., Any]:
+    return trailing(lambda mask, random: bits.pick(bits.pack(mask), cols, random))
+
+
+def choose(key: PRNGKeyArray, cells: Bool[Array, "rows cols"]) -> Int8[Array, "2"]:
+    """Draw one of the marked cells uniformly; ``(0, 0)`` if there is none."""
+    return _pick(cells.shape[1])(cells, jax.random.bits(key, (), jnp.uint32))  # type: ignore[no-any-return]
+
+
+def check_shape(size: int, layout: str) -> None:
+    """Refuse a grid size or layout that no generator can serve.
+
+    Raises:
+        ValueError: naming the field, the value and what is allowed.
+    """
+    checks.integer("size", size, 5, bits.MAX_COLS)
+    checks.known("layout", layout, LAYOUTS)

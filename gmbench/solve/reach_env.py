@@ -1,0 +1,128 @@
+"""``ReachEnvironment``: tasks whose every goal is to reach a cell, solved exactly."""
+
+import abc
+import dataclasses
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jaxtyping import Array, Bool, Float, Int, Int8, PRNGKeyArray
+
+from gmbench.core.env import EnvState, Level
+from gmbench.core.goals import GoalFn, reach
+from gmbench.core.params import EnvParams
+from gmbench.grid import moves
+from gmbench.grid.env import GridEnvironment
+from gmbench.solve.reach import optimal_values
+
+Params = TypeVar("Params", bound=EnvParams)
+
+
+@struct.dataclass
+class ReachLevel:
+    """Walls and the start cell. Subclasses add objects."""
+
+    walls: Bool[Array, "rows cols"]
+    start: Int8[Array, "2"]
+
+
+@struct.dataclass
+class ReachState(EnvState):
+    """Where the agent is and which goals' targets it has stood on."""
+
+    position: Int8[Array, "2"]
+    reached: Bool[Array, " goals"]
+
+
+class ReachModel(NamedTuple):
+    """A level as grids: walls, where each goal pays, where the episode ends."""
+
+    walls: Bool[Array, "rows cols"]
+    targets: Bool[Array, "goals rows cols"]
+    ends: Bool[Array, "rows cols"]
+
+
+@dataclasses.dataclass(frozen=True)
+class ReachEnvironment(GridEnvironment[ReachState, Params]):
+    """Abstract grid in which each goal is a set of cells to be reached.
+
+    A subclass names its targets; goals, termination and exact values follow from them.
+    """
+
+    goal_names: ClassVar[tuple[str, ...]]
+    """Names of the goals, the intended one first."""
+
+    @abc.abstractmethod
+    def touches(
+        self, level: Any, position: Int8[Array, "2"]
+    ) -> tuple[Bool[Array, ""], ...]:
+        """Say for each goal, in the order of ``goal_names``, whether a position is a target."""
+
+    def ends(self, level: Any, position: Int8[Array, "2"]) -> Bool[Array, ""]:
+        """Whether standing at a position ends the episode: by default on the intended goal."""
+        return self.touches(level, position)[0]
+
+    @property
+    def goals(self) -> dict[str, GoalFn]:
+        """One goal for each target."""
+
+        def flag(index: int) -> Callable[[Any], Any]:
+            return lambda state: state.reached[index]
+
+        return {name: reach(flag(index)) for index, name in enumerate(self.goal_names)}
+
+    def start(self, level: Level) -> ReachState:
+        """Begin at the level's start cell, with nothing reached."""
+        return self.at(level, level.start)
+
+    def at(self, level: Level, position: Int8[Array, "2"]) -> ReachState:
+        """Return the state with the agent at a position and nothing reached yet."""
+        reached = jnp.zeros(len(self.goal_names), bool)
+        return ReachState(level=level, time=jnp.int32(0), position=position, reached=reached)
+
+    def transition(
+        self,
+        key: PRNGKeyArray | None,
+        state: ReachState,
+        action: Int[Array, ""],
+        params: EnvParams,
+    ) -> ReachState:
+        """Move, and mark the targets stood on."""
+        del key, params
+        position = moves.move(state.level.walls, state.position, action)
+        reached = state.reached | jnp.stack(self.touches(state.level, position))
+        return state.replace(position=position, reached=reached)  # type: ignore[attr-defined, no-any-return]
+
+    def is_terminated(self, state: ReachState, params: EnvParams) -> Bool[Array, ""]:
+        """Whether the agent stands on a cell that ends the episode."""
+        del params
+        return self.ends(state.level, state.position)
+
+    def reach_model(self, level: Any) -> ReachModel:
+        """Return the level as the grids that the solvers of :mod:`gmbench.solve.reach` take."""
+        rows, cols = (jnp.arange(size, dtype=jnp.int8) for size in self.shape)
+
+        def cell(row: Array, col: Array) -> tuple[Array, Array]:
+            position = jnp.stack([row, col])
+            return jnp.stack(self.touches(level, position)), self.ends(level, position)
+
+        by_row = jax.vmap(cell, in_axes=(None, 0), out_axes=-1)
+        targets, ends = jax.vmap(by_row, in_axes=(0, None), out_axes=-2)(rows, cols)
+        return ReachModel(level.walls, targets, ends)
+
+    def solve(
+        self, level: Level, discount: Float[Array, ""]
+    ) -> Float[Array, "goals rows cols"]:
+        """Return V* of every goal at every cell."""
+        walls, targets, ends = self.reach_model(level)
+        grids = jax.vmap(optimal_values, in_axes=(None, 0, None, None))
+        return grids(walls, targets, ends, discount)  # type: ignore[no-any-return]
+
+    def values(
+        self, solution: Float[Array, "goals rows cols"], state: ReachState
+    ) -> Float[Array, " goals"]:
+        """Return V* of each goal that has not been reached yet, 0 for those that have."""
+        row, col = state.position.astype(jnp.int32)
+        return jnp.where(state.reached, jnp.float32(0), solution[:, row, col])

@@ -1,0 +1,126 @@
+"""Every registered task conforms, and each check finds the fault that it is there for."""
+
+import dataclasses
+from types import MappingProxyType
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from gmbench import testing
+from gmbench.core import registry
+from gmbench.testing import check_task
+
+
+@pytest.mark.parametrize("task_id", registry.task_ids())
+def test_conforms(task_id):
+    check_task(registry.make(task_id, size=7))
+
+
+@pytest.mark.parametrize(("size", "layout"), [(5, "tree"), (6, "open")])
+@pytest.mark.parametrize("task_id", registry.task_ids())
+def test_conforms_at_other_shapes(task_id, size, layout):
+    task = registry.make(task_id, size=size, layout=layout)
+    testing.check_ascii(task, levels=5)
+    testing.check_solvable(task, levels=2_000)
+    testing.check_oracle(task)
+    testing.check_distinguishing(task)
+
+
+def sound():
+    return registry.make("CheeseCorner-v0", size=5, layout="open")
+
+
+def with_env(**changed):
+    """The sound task with methods of its environment changed; each gets the sound one first."""
+    task = sound()
+    cls = type(task.env)
+    methods = {
+        name: lambda self, *args, method=method, name=name, **named: method(
+            getattr(cls, name).__get__(self), *args, **named
+        )
+        for name, method in changed.items()
+    }
+    broken = type(cls.__name__, (cls,), {**methods, "__module__": __name__})
+    return dataclasses.replace(task, env=broken(size=5, layout="open"))
+
+
+def with_shift(**values):
+    task = sound()
+    shift = dataclasses.replace(task.shift(task.headline), **values)
+    return dataclasses.replace(task, shifts=MappingProxyType({task.headline: shift}))
+
+
+def start_on_cheese(sample, key, params):
+    level = sample(key, params)
+    return level.replace(start=level.cheese)
+
+
+def moved_by_key(transition, key, state, action, params):
+    after = transition(key, state, action, params)
+    if key is None:
+        return after
+    return after.replace(position=jax.random.randint(key, (2,), 0, 5, jnp.int8))
+
+
+def narrowed(step, *args, **named):
+    observation, after, *others = step(*args, **named)
+    return observation, after.replace(time=after.time.astype(jnp.int16)), *others
+
+
+def eager_only(step, key, state, action, **named):
+    compiled = isinstance(action, jax.core.Tracer)
+    return step(key, state, action if compiled else jnp.zeros_like(action), **named)
+
+
+def weakened(step, *args, **named):
+    observation, after, *others = step(*args, **named)
+    return observation, after.replace(time=jnp.where(after.time > 0, 1, 0)), *others
+
+
+FAULTS = {
+    "identity: id": lambda: dataclasses.replace(sound(), id="CheeseCorner"),
+    "identity: proxies": lambda: dataclasses.replace(
+        sound(), proxies=MappingProxyType({"cornre": ""})
+    ),
+    "docstring": lambda: with_env(),
+    "copies: what deepcopy": lambda: with_env(
+        __eq__=lambda same, other: False, __hash__=lambda _: 0
+    ),
+    "copies: pickle": lambda: with_env(),
+    "observation": lambda: with_env(observation=lambda seen, state: seen(state)[:, :, :2]),
+    "stable types: state.time": lambda: with_env(step_env=narrowed),
+    "stable types: .*True": lambda: with_env(step_env=weakened),
+    "one program": lambda: with_shift(alpha=1.0),
+    "deterministic: 500 keys": lambda: with_env(
+        sample_level=lambda sample, _, params: sample(jax.random.key(0), params)
+    ),
+    "deterministic: what": lambda: with_env(transition=moved_by_key),
+    "batched: jit and eager": lambda: with_env(step_env=eager_only),
+    "gymnax: .*horizon": lambda: with_env(is_truncated=lambda over, *args: over(*args) & False),
+    "ascii": lambda: with_env(render_ascii=lambda text, state: text(state)[::-1]),
+    "picture": lambda: with_env(render=lambda image, state: image(state)[:, :, 0]),
+    "solvable": lambda: with_env(sample_level=start_on_cheese),
+    "alpha": lambda: with_env(distinguishing=lambda apart, level: ~apart(level)),
+    "upper bound": lambda: with_env(
+        values=lambda values, solution, state: values(solution, state) * jnp.float32(0.01)
+    ),
+    "oracle": lambda: with_env(
+        values=lambda values, solution, state: values(solution, state) * jnp.float32(1.01)
+    ),
+    "distinguishing: .* yet": lambda: with_env(
+        distinguishing=lambda apart, level: apart(level) & False
+    ),
+    "distinguishing: .* called": lambda: with_env(
+        distinguishing=lambda apart, level: apart(level) | True
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault_is_found(name):
+    task = FAULTS[name]()
+    check = name.split(":")[0].replace(" ", "_")
+    pattern = f"^{task.id}: {name}" if ":" in name else f"^{task.id}: {name}: "
+    with pytest.raises(AssertionError, match=pattern):
+        getattr(testing, f"check_{check}")(task)
