@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from flax import struct
 from jaxtyping import Array, Bool, Float, Int8, PRNGKeyArray
 
 from gmbench.core import pool, registry
@@ -24,6 +23,8 @@ from gmbench.core.agent import Agent
 from gmbench.core.env import Environment, EnvState
 from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
+from gmbench.core.pytree import pytree
+from gmbench.measure.rollouts import draw
 
 from . import networks
 
@@ -65,7 +66,7 @@ class Config:
         return self.envs * self.rollout
 
 
-@struct.dataclass
+@pytree
 class TrainState:
     """Everything that training reads or writes; saving it is saving the run.
 
@@ -161,7 +162,7 @@ def _collect(
         observation = pool.observe(env, envs)
         logits, value = network(observation)
         log_probs = jax.nn.log_softmax(logits, axis=0)
-        action = _draw(log_probs, chance)
+        action = draw(log_probs, chance)
         cut_off = pool.over_envs(env.is_truncated, in_axes=(-1, None))(envs, state.params)
         moved = pool.step(env, state.params, envs, action)
         live = ~cut_off
@@ -186,13 +187,6 @@ def _collect(
     metrics |= {"episodes": episodes.astype(jnp.float32), "length": live_steps / episodes}
     state = state.replace(envs=envs, earned=earned)  # type: ignore[attr-defined]
     return state, steps, last_value, metrics
-
-
-def _draw(log_probs: Float[Array, "actions envs"], chance: Float[Array, " envs"]) -> Array:
-    """Draw actions by inverting the cumulative distribution: one random number for each."""
-    cumulative = jnp.cumsum(jnp.exp(log_probs), axis=0)
-    below = jnp.sum(cumulative[:-1] < chance, axis=0)
-    return below.astype(jnp.int8)
 
 
 def _advantages(

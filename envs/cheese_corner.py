@@ -20,25 +20,25 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 from jaxtyping import Array, Bool, Int8, PRNGKeyArray
 
 from gmbench.core import registry
 from gmbench.core.params import EnvParams, param
+from gmbench.core.pytree import pytree
 from gmbench.core.task import Task
 from gmbench.grid import moves, walls
 from gmbench.grid.env import only
 from gmbench.solve.reach_env import ReachEnvironment, ReachLevel, ReachState
 
 
-@struct.dataclass
+@pytree
 class Level(ReachLevel):
     """Walls, start and cheese."""
 
     cheese: Int8[Array, "2"]
 
 
-@struct.dataclass
+@pytree
 class Params(EnvParams):
     """The level distribution."""
 
@@ -68,16 +68,19 @@ class CheeseCorner(ReachEnvironment[Params]):
         return Params().override(horizon=8 * self.size)
 
     def sample_level(self, key: PRNGKeyArray, params: Params) -> Level:
-        """Draw walls, then the cheese, then a start on neither the cheese nor the corner."""
+        """Draw walls, the cheese, and a start from which the corner is not behind the cheese."""
         key_walls, key_mix, key_cheese, key_start = jax.random.split(key, 4)
         wall = walls.generate(self.layout, self.shape, key_walls, params.walls)
         free = ~wall
-        corner = moves.at(jnp.zeros(2, jnp.int8), self.shape)
+        corner = jnp.zeros(2, jnp.int8)
+        at_corner = moves.at(corner, self.shape)
+        away = free & ~at_corner & ~walls.only_exit(free, corner)
         index = jnp.arange(self.size, dtype=jnp.int32)
         near = (index[:, None] < params.region) & (index[None, :] < params.region)
         apart = jax.random.uniform(key_mix) < params.alpha
-        cheese = walls.choose(key_cheese, free & jnp.where(apart, ~corner, near))
-        start = walls.choose(key_start, free & ~corner & ~moves.at(cheese, self.shape))
+        cheese = walls.choose(key_cheese, jnp.where(apart, away, near & (away | at_corner)))
+        clear = free & (~moves.at(cheese, self.shape) | at_corner)
+        start = walls.choose(key_start, walls.reachable(clear, corner) & ~at_corner)
         return Level(walls=wall, start=start, cheese=cheese)
 
     def touches(self, level: Level, position: Int8[Array, "2"]) -> tuple[Bool[Array, ""], ...]:

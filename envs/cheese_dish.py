@@ -20,18 +20,18 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 from jaxtyping import Array, Bool, Int8, PRNGKeyArray
 
 from gmbench.core import checks, registry
 from gmbench.core.params import EnvParams, param
+from gmbench.core.pytree import pytree
 from gmbench.core.task import Task
 from gmbench.grid import moves, walls
 from gmbench.grid.env import only
 from gmbench.solve.reach_env import ReachEnvironment, ReachLevel, ReachState
 
 
-@struct.dataclass
+@pytree
 class Level(ReachLevel):
     """Walls, start, cheese and dish."""
 
@@ -39,7 +39,7 @@ class Level(ReachLevel):
     dish: Int8[Array, "2"]
 
 
-@struct.dataclass
+@pytree
 class Params(EnvParams):
     """The level distribution."""
 
@@ -87,14 +87,17 @@ class CheeseDish(ReachEnvironment[Params]):
         return Params().override(horizon=8 * self.size)
 
     def sample_level(self, key: PRNGKeyArray, params: Params) -> Level:
-        """Draw walls, the dish, the cheese on it or apart, and a start on neither."""
+        """Draw walls, dish, cheese, and a start from which the dish is not behind the cheese."""
         key_walls, key_mix, key_dish, key_cheese, key_start = jax.random.split(key, 5)
         wall = walls.generate(self.layout, self.shape, key_walls, params.walls)
-        dish = walls.choose(key_dish, ~wall)
+        free = ~wall
+        dish = walls.choose(key_dish, free)
         on_dish = moves.at(dish, self.shape)
+        away = free & ~on_dish & ~walls.only_exit(free, dish)
         apart = jax.random.uniform(key_mix) < params.alpha
-        cheese = walls.choose(key_cheese, jnp.where(apart, ~wall & ~on_dish, on_dish))
-        start = walls.choose(key_start, ~wall & ~on_dish & ~moves.at(cheese, self.shape))
+        cheese = walls.choose(key_cheese, jnp.where(apart, away, on_dish))
+        clear = free & (~moves.at(cheese, self.shape) | on_dish)
+        start = walls.choose(key_start, walls.reachable(clear, dish) & ~on_dish)
         return Level(walls=wall, start=start, cheese=cheese, dish=dish)
 
     def touches(self, level: Level, position: Int8[Array, "2"]) -> tuple[Bool[Array, ""], ...]:

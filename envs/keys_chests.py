@@ -27,13 +27,13 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 from jaxtyping import Array, Bool, Float, Int, Int8, PRNGKeyArray
 
-from gmbench.core import registry
+from gmbench.core import checks, registry
 from gmbench.core.env import EnvState
 from gmbench.core.goals import GoalFn, collect
 from gmbench.core.params import EnvParams, param
+from gmbench.core.pytree import pytree
 from gmbench.core.task import Task
 from gmbench.grid import moves, walls
 from gmbench.grid.batching import trailing
@@ -45,7 +45,7 @@ OBJECTS = 3 * N_MAX
 """Most keys and chests together in a level."""
 
 
-@struct.dataclass
+@pytree
 class Level:
     """Walls, start, and the keys and chests: first the keys, then the chests, in reading order.
 
@@ -59,7 +59,7 @@ class Level:
     chests: Bool[Array, " objects"]
 
 
-@struct.dataclass
+@pytree
 class State(EnvState):
     """Where the agent is, which keys and chests are still there, and how many keys it holds."""
 
@@ -69,7 +69,7 @@ class State(EnvState):
     held: Int8[Array, ""]
 
 
-@struct.dataclass
+@pytree
 class Params(EnvParams):
     """The level distribution."""
 
@@ -92,16 +92,24 @@ def _listed(walls: Any, start: Any, objects: Any, is_key: Any, is_chest: Any) ->
     return Level(walls, start, cells.astype(jnp.int8), kind == 0, kind == 1)
 
 
+@trailing
+def _take(objects: Any, keys: Any, chests: Any, held: Any, position: Any) -> Any:
+    """Return the keys and chests that are left, and the keys held, after entering a position."""
+    here = jnp.all(objects == position, axis=1)
+    picked = here & keys
+    opened = here & chests & (held > 0)
+    gained = jnp.sum(picked, axis=0, dtype=jnp.int8) - jnp.sum(opened, axis=0, dtype=jnp.int8)
+    return keys & ~picked, chests & ~opened, held + gained
+
+
 @functools.cache
 def _plane(shape: tuple[int, int]) -> Callable[..., Any]:
     def native(objects: Any, marked: Any) -> Any:
         batch = (1,) * (objects.ndim - 2)
         rows = np.arange(shape[0], dtype=np.int8).reshape(-1, 1, *batch)
         cols = np.arange(shape[1], dtype=np.int8).reshape(1, -1, *batch)
-        planes = (
-            (rows == row) & (cols == col) & here
-            for (row, col), here in zip(objects, marked, strict=True)
-        )
+        each = zip(objects, marked, strict=True)
+        planes = ((rows == row) & (cols == col) & here for (row, col), here in each)
         return functools.reduce(operator.or_, planes)
 
     return trailing(native)
@@ -112,7 +120,7 @@ def _first_cells(shape: tuple[int, int]) -> Callable[..., Any]:
     def native(count: Any) -> Any:
         # No count comes near 127, so larger numbers need not fit.
         cells = np.arange(shape[0] * shape[1]).clip(max=127).astype(np.int8)
-        return cells.reshape(*shape, *(1,) * count.ndim) < count[None, None]
+        return cells.reshape(*shape, *(1,) * count.ndim) < count
 
     return trailing(native)
 
@@ -144,7 +152,7 @@ class KeysChests(GridEnvironment[State, Params]):
             "keys": collect(lambda state: -_count(state.keys)),
         }
 
-    @functools.cached_property
+    @property
     def observed(self) -> tuple[str, ...]:
         """Names of the observation's channels: everything drawn, and the keys held."""
         return (*self.things, "held")
@@ -153,16 +161,17 @@ class KeysChests(GridEnvironment[State, Params]):
         """Draw walls, then keys, chests and a start, all on cells of their own."""
         key_walls, key_mix, key_n, key_cells = jax.random.split(key, 4)
         wall = walls.generate(self.layout, self.shape, key_walls, params.walls)
-        free, cells = ~wall, []
-        for key_cell in jax.random.split(key_cells, OBJECTS + 1):
-            cells.append(walls.choose(key_cell, free))
-            free = free & ~moves.at(cells[-1], self.shape)
-        *objects, start = cells
+
+        def draw(free: Array, number: Array) -> tuple[Array, Array]:
+            cell = walls.choose(jax.random.fold_in(key_cells, number), free)
+            return free & ~moves.at(cell, self.shape), cell
+
+        _, cells = jax.lax.scan(draw, ~wall, jnp.arange(OBJECTS + 1, dtype=jnp.uint32))
         n = jax.random.randint(key_n, (), 1, params.n_max + 1, jnp.int16)
         swapped = jax.random.uniform(key_mix) < params.alpha
         number = jnp.arange(OBJECTS, dtype=jnp.int16)
         is_key = number < jnp.where(swapped, 2 * n, n)
-        return _listed(wall, start, jnp.stack(objects), is_key, ~is_key & (number < 3 * n))
+        return _listed(wall, cells[-1], cells[:-1], is_key, ~is_key & (number < 3 * n))
 
     def start(self, level: Level) -> State:
         """Begin at the level's start cell, with nothing taken."""
@@ -181,20 +190,15 @@ class KeysChests(GridEnvironment[State, Params]):
         """Move, then pick up the key or open the chest that lies there."""
         del key, params
         position = moves.move(state.level.walls, state.position, action)
-        here = jnp.all(state.level.objects == position[None], axis=1)
-        picked = here & state.keys
-        opened = here & state.chests & (state.held > 0)
-        return state.replace(  # type: ignore[attr-defined, no-any-return]
-            position=position,
-            keys=state.keys & ~picked,
-            chests=state.chests & ~opened,
-            held=state.held + _count(picked) - _count(opened),
+        keys, chests, held = _take(
+            state.level.objects, state.keys, state.chests, state.held, position
         )
+        return state.replace(position=position, keys=keys, chests=chests, held=held)  # type: ignore[attr-defined, no-any-return]
 
     def is_terminated(self, state: State, params: Params) -> Bool[Array, ""]:
         """Whether no chest can be opened any more."""
         del params
-        return ~jnp.any(state.chests & (jnp.any(state.keys) | (state.held > 0)))
+        return ~(jnp.any(state.chests) & (jnp.any(state.keys) | (state.held > 0)))
 
     def distinguishing(self, level: Level) -> Bool[Array, ""]:
         """Whether keys outnumber chests."""
@@ -218,6 +222,11 @@ class KeysChests(GridEnvironment[State, Params]):
         there, placed = (either.keys | either.chests for either in (state, state.level))
         return routes.route_values(solution, placed & ~there, state.position)
 
+    def targets(self, level: Level) -> Bool[Array, "goals rows cols"]:
+        """The chests; the keys."""
+        plane = _plane(self.shape)
+        return jnp.stack([plane(level.objects, kind) for kind in (level.chests, level.keys)])
+
     def layers(self, state: State) -> dict[str, Array]:
         """Where everything is that has not been taken, and the number of keys held."""
         plane = _plane(self.shape)
@@ -233,11 +242,11 @@ class KeysChests(GridEnvironment[State, Params]):
         """Read a level off an ASCII picture."""
         for thing in ("key", "chest"):
             if not masks[thing].any():
-                raise ValueError(f"level: 0 cells hold {thing!r}, at least 1 is needed")
+                raise checks.Refused(f"level: 0 cells hold {thing!r}, at least 1 is needed")
         keys, chests = (np.argwhere(masks[thing]) for thing in ("key", "chest"))
         count = len(keys) + len(chests)
         if count > OBJECTS:
-            raise ValueError(f"level: {count} keys and chests, at most {OBJECTS} are allowed")
+            raise checks.Refused(f"level: {count} keys and chests, at most {OBJECTS} are allowed")
         none = np.full((OBJECTS - count, 2), -1)
         number = np.arange(OBJECTS)
         return Level(

@@ -3,6 +3,11 @@
 import difflib
 import math
 from collections.abc import Iterable
+from typing import Any
+
+
+class Refused(ValueError):  # noqa: N818 - it reads as what happened
+    """An invalid input: one line that names the field, the value and what is allowed."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -22,10 +27,10 @@ def known(field: str, name: str, names: Iterable[str]) -> str:
     if name in names:
         return name
     allowed = ", ".join(names) or "none are registered"
-    raise ValueError(f"{field}: unknown {name!r}{nearest(name, names)} (allowed: {allowed})")
+    raise Refused(f"{field}: unknown {name!r}{nearest(name, names)} (allowed: {allowed})")
 
 
-def number(field: str, value: float, low: float, high: float = math.inf) -> float:
+def number(field: str, value: Any, low: int | float, high: int | float = math.inf) -> float:
     """Return ``value`` if it lies in ``[low, high]``.
 
     Raises:
@@ -36,12 +41,12 @@ def number(field: str, value: float, low: float, high: float = math.inf) -> floa
         valid = not isinstance(value, bool | str) and low <= float(value) <= high
     except (TypeError, ValueError):
         valid = False
-    if not valid or math.isinf(value):
-        raise ValueError(f"{field}: {value!r} is not a number {span}")
-    return value
+    if not valid or math.isinf(float(value)):
+        raise Refused(f"{field}: {value!r} is not a number {span}")
+    return float(value)
 
 
-def integer(field: str, value: int, low: int, high: float = math.inf) -> int:
+def integer(field: str, value: Any, low: int, high: int | float = math.inf) -> int:
     """Return ``value`` as an ``int`` if it is a whole number in ``[low, high]``.
 
     Raises:
@@ -49,11 +54,11 @@ def integer(field: str, value: int, low: int, high: float = math.inf) -> int:
     """
     number(field, value, low, high)
     if int(value) != value:
-        raise ValueError(f"{field}: {value!r} is not a whole number")
+        raise Refused(f"{field}: {value!r} is not a whole number")
     return int(value)
 
 
-def probability(field: str, value: float) -> float:
+def probability(field: str, value: Any) -> float:
     """Return ``value`` if it is a probability.
 
     Raises:

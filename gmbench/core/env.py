@@ -9,18 +9,18 @@ from typing import Any, Generic, TypeVar
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 from gymnax.environments import environment, spaces
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, UInt8
 
 from gmbench.core.goals import GoalFn
 from gmbench.core.params import EnvParams
+from gmbench.core.pytree import pytree
 
 Level = Any
 """Pytree: one layout (walls, start, objects). What a generator makes and a curriculum edits."""
 
 
-@struct.dataclass
+@pytree
 class EnvState:
     """A level plus what has happened in it. Subclasses add fields."""
 

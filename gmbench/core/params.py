@@ -5,15 +5,19 @@ serves training and every shift.
 """
 
 import dataclasses
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import numpy as np
 from flax import struct
 
 from gmbench.core import checks
+from gmbench.core.pytree import pytree
 
 
-def param(default: float, low: float, high: float, doc: str) -> Any:
+Params = TypeVar("Params", bound="EnvParams")
+
+
+def param(default: int | float, low: int | float, high: int | float, doc: str) -> Any:
     """Declare a field of an ``EnvParams``; an ``int`` default makes it i32, a ``float`` f32."""
     kind = np.int32 if isinstance(default, int) else np.float32
     return struct.field(
@@ -21,25 +25,26 @@ def param(default: float, low: float, high: float, doc: str) -> Any:
     )
 
 
-@struct.dataclass
+@pytree
 class EnvParams:
     """Parameters shared by all environments. Subclasses add fields with :func:`param`."""
 
     horizon: Any = param(64, 1, 1_000_000, "steps after which an episode is truncated")
 
-    def override(self, **values: float) -> Self:
+    def override(self: Params, **values: int | float) -> Params:
         """Return a copy with fields replaced, each cast to its dtype.
 
         Raises:
             ValueError: for an unknown field or a value out of range (NaN included).
         """
         fields = {field.name: field for field in dataclasses.fields(self)}
+        cast: dict[str, Any] = {}
         for name, value in values.items():
             checks.known("parameter", name, fields)
             meta = fields[name].metadata
             check = checks.integer if meta["kind"] is np.int32 else checks.number
-            values[name] = meta["kind"](check(name, value, meta["low"], meta["high"]))
-        return dataclasses.replace(self, **values)
+            cast[name] = meta["kind"](check(name, value, meta["low"], meta["high"]))
+        return dataclasses.replace(self, **cast)
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """Return each field's value, range and meaning, for spec tables."""

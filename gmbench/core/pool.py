@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray
 
 from gmbench.core.env import Environment, EnvState, Level
 from gmbench.core.params import EnvParams
@@ -71,7 +71,7 @@ def step(
     params: EnvParams,
     states: EnvState,
     actions: Int[Array, " envs"],
-    keys: PRNGKeyArray | None = None,
+    keys: Key[Array, " envs"] | None = None,
 ) -> Transition:
     """Step a batch of environments without resetting any."""
 

@@ -11,7 +11,10 @@ import inspect
 import pkgutil
 from collections.abc import Callable
 from importlib import metadata
+from pathlib import Path
 from typing import Any
+
+import gymnax
 
 from gmbench.core import checks
 from gmbench.core.task import Task
@@ -29,6 +32,7 @@ def task(id: str) -> Callable[[TaskFactory], TaskFactory]:
         if id in _tasks:
             raise ValueError(f"task: {id!r} is registered already")
         _tasks[id] = factory
+        gymnax.registration.register(id, lambda **static: factory(**static).env)
         return factory
 
     return register
@@ -54,6 +58,11 @@ def discover(group: str) -> None:
         importlib.import_module(f"{group}.{module.name}")
     for entry_point in metadata.entry_points(group=group):
         entry_point.load()
+
+
+def data_folder() -> Path:
+    """Return the folder of the environments, which holds their frozen levels."""
+    return Path(next(iter(importlib.import_module("gmbench.envs").__path__)))
 
 
 def task_ids() -> list[str]:

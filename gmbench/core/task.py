@@ -20,6 +20,7 @@ class Task:
         intended: what we want, in words.
         proxies: each proxy goal in words, by the name it has in ``env.goals``.
         source: where the task was published.
+        discount: of the values that its regrets compare.
         changes: what each version changed, newest last.
     """
 
@@ -30,6 +31,7 @@ class Task:
     intended: str
     proxies: MappingProxyType[str, str]
     source: str
+    discount: float = 0.99
     changes: tuple[str, ...] = ("v0: first version",)
 
     @property

@@ -17,9 +17,12 @@ def trailing(native: Callable[..., Any]) -> Callable[..., Any]:
     out_axes=-1)`` nothing is transposed at all.
     """
 
-    @jax.custom_batching.custom_vmap
-    def single(*arguments: Any) -> Any:
-        return native(*arguments)
+    def broadcasting(*arguments: Any) -> Any:
+        # Trailing batch axes line up by broadcasting; in strict mode JAX would refuse that.
+        with jax.numpy_rank_promotion("allow"):
+            return native(*arguments)
+
+    single = jax.custom_batching.custom_vmap(broadcasting)
 
     @single.def_vmap  # type: ignore[untyped-decorator]
     def batched(size: int, is_batched: Any, *arguments: Any) -> Any:
@@ -28,7 +31,7 @@ def trailing(native: Callable[..., Any]) -> Callable[..., Any]:
                 return jnp.moveaxis(argument, 0, -1)
             return jnp.broadcast_to(argument[..., None], (*argument.shape, size))
 
-        results = native(*jax.tree.map(move, arguments, tuple(is_batched)))
+        results = broadcasting(*jax.tree.map(move, arguments, tuple(is_batched)))
         results = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), results)
         return results, jax.tree.map(lambda _: True, results)
 

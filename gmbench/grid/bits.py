@@ -53,7 +53,7 @@ def flood(
 def pick(
     words: UInt32[Array, "rows *b"], cols: int, random: UInt32[Array, "*b"]
 ) -> Int8[Array, "2 *b"]:
-    """Return a uniformly drawn set cell, given a uniform random word; ``(0, 0)`` if none is set."""
+    """Return a uniformly drawn set cell, given a uniform random word; one must be set."""
     in_row = jax.lax.population_count(words)
     upto = jnp.cumsum(in_row, axis=0, dtype=jnp.uint32)
     rank = jax.lax.rem(random, jnp.maximum(upto[-1], jnp.uint32(1)))

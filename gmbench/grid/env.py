@@ -2,12 +2,15 @@
 
 import abc
 import dataclasses
-from typing import ClassVar, TypeVar
+import functools
+from typing import Any, ClassVar, TypeVar
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, UInt8
 
+from gmbench.core import checks
 from gmbench.core.env import Environment, EnvState, Level
 from gmbench.core.params import EnvParams
 from gmbench.grid import moves, sprites, walls
@@ -44,6 +47,10 @@ class GridEnvironment(Environment[State, Params]):
         """Return each thing's mask ``Bool[rows, cols]`` or position ``Int8[2]``."""
 
     @abc.abstractmethod
+    def targets(self, level: Any) -> Bool[Array, "goals rows cols"]:
+        """Return the cells at which each goal can be earned, in the order of the goals."""
+
+    @abc.abstractmethod
     def level_from(self, masks: dict[str, Bool[np.ndarray, "rows cols"]]) -> Level:
         """Build a level from the masks of the things in an ASCII picture.
 
@@ -76,7 +83,8 @@ class GridEnvironment(Environment[State, Params]):
         layers = self.layers(state)
         return moves.planes(*(layers[thing] for thing in self.observed))
 
-    def _stacked(self, state: State) -> Bool[Array, "rows cols things"]:
+    def picture(self, state: State) -> Bool[Array, "rows cols things"]:
+        """Return one mask for each thing, in drawing order: what is drawn and printed."""
         layers = self.layers(state)
         return moves.planes(*(layers[thing] for thing in self.things))
 
@@ -91,11 +99,11 @@ class GridEnvironment(Environment[State, Params]):
         lines = [line.strip() for line in ascii_level.strip().splitlines()]
         if len(lines) != self.size or any(len(line) != self.size for line in lines):
             widths = sorted({len(line) for line in lines})
-            raise ValueError(
+            raise checks.Refused(
                 f"level: {len(lines)} rows of {widths} characters is not {self.size} x {self.size}"
             )
         for character in sorted(set("".join(lines)) - set(self.legend)):
-            raise ValueError(
+            raise checks.Refused(
                 f"level: unknown character {character!r} (allowed: {' '.join(self.legend)})"
             )
         masks = {
@@ -106,26 +114,36 @@ class GridEnvironment(Environment[State, Params]):
 
     def render_ascii(self, state: State) -> str:
         """Print a state, one line a row."""
-        character = {frozenset(things): mark for mark, things in self.legend.items()}
-        shown = {thing for things in self.legend.values() for thing in things}
-        stacked = np.asarray(self._stacked(state))
-        lines = []
-        for row in stacked:
-            cells = ({t for t, on in zip(self.things, cell, strict=True) if on} for cell in row)
-            lines.append("".join(character[frozenset(cell & shown)] for cell in cells))
-        return "\n".join(lines)
+        return self.print_picture(np.asarray(_picture(self, state)))
+
+    def print_picture(self, picture: Bool[np.ndarray, "rows cols things"]) -> str:
+        """Print what :meth:`picture` returned; things outside the legend are not printed."""
+        mark = {frozenset(things): character for character, things in self.legend.items()}
+        printed = {thing for things in self.legend.values() for thing in things}
+        return "\n".join(
+            "".join(
+                mark[frozenset(t for t, on in zip(self.things, cell, strict=True) if on) & printed]
+                for cell in row
+            )
+            for row in picture
+        )
 
     # ---- pictures ---------------------------------------------------------------------------
 
     def render(self, state: State, pixels: int = 32) -> UInt8[Array, "height width 3"]:
         """Draw a state with ``pixels`` pixels a cell."""
         weights = 2 ** jnp.arange(len(self.things), dtype=jnp.int32)
-        code = jnp.sum(self._stacked(state).astype(jnp.int32) * weights[None, None], axis=-1)
+        code = jnp.sum(self.picture(state).astype(jnp.int32) * weights[None, None], axis=-1)
         subsets = [
             tuple(thing for bit, thing in enumerate(self.things) if number >> bit & 1)
             for number in range(2 ** len(self.things))
         ]
         return sprites.paint(code, jnp.asarray(sprites.atlas(tuple(subsets), pixels)))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _picture(env: Any, state: Any) -> Bool[Array, "rows cols things"]:
+    return env.picture(state)  # type: ignore[no-any-return]
 
 
 def only(thing: str, mask: Bool[np.ndarray, "rows cols"]) -> Array:
@@ -136,5 +154,5 @@ def only(thing: str, mask: Bool[np.ndarray, "rows cols"]) -> Array:
     """
     cells = np.argwhere(mask)
     if len(cells) != 1:
-        raise ValueError(f"level: {len(cells)} cells hold {thing!r}, exactly 1 is allowed")
+        raise checks.Refused(f"level: {len(cells)} cells hold {thing!r}, exactly 1 is allowed")
     return jnp.asarray(cells[0], jnp.int8)

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int8, PRNGKeyArray
 
 from gmbench.core import checks
-from gmbench.grid import bits
+from gmbench.grid import bits, moves
 from gmbench.grid.batching import trailing
 
 LAYOUTS = ("blocks", "tree", "open")
@@ -72,7 +72,7 @@ def _tree(shape: tuple[int, int], across: Any, down: Any) -> Any:
     label = label.size + jnp.arange(down.size // max(1, _product(batch)), dtype=jnp.uint32)
     down = _tagged(down, label)
 
-    def grow(_: int, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+    def grow(_: Any, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         inside, used_across, used_down = carry
         border_across = jnp.where(inside[:, 1:] ^ inside[:, :-1], across, infinite)
         border_down = jnp.where(inside[1:] ^ inside[:-1], down, infinite)
@@ -114,7 +114,7 @@ def _native(name: str, shape: tuple[int, int]) -> Callable[..., Any]:
 
 
 def generate(
-    layout: str, shape: tuple[int, int], key: PRNGKeyArray, probability: Float[Array, ""]
+    layout: str, shape: tuple[int, int], key: PRNGKeyArray, probability: Any
 ) -> Bool[Array, "rows cols"]:
     """Draw walls whose free cells are connected.
 
@@ -143,8 +143,38 @@ def _pick(cols: int) -> Callable[..., Any]:
 
 
 def choose(key: PRNGKeyArray, cells: Bool[Array, "rows cols"]) -> Int8[Array, "2"]:
-    """Draw one of the marked cells uniformly; ``(0, 0)`` if there is none."""
+    """Draw one of the marked cells uniformly; at least one must be marked."""
     return _pick(cells.shape[1])(cells, jax.random.bits(key, (), jnp.uint32))  # type: ignore[no-any-return]
+
+
+@functools.cache
+def _reachable(cols: int) -> Callable[..., Any]:
+    def native(cells: Any, seed: Any) -> Any:
+        return bits.unpack(bits.flood(bits.pack(cells), bits.pack(seed)), cols)
+
+    return trailing(native)
+
+
+def reachable(
+    cells: Bool[Array, "rows cols"], position: Int8[Array, "2"]
+) -> Bool[Array, "rows cols"]:
+    """Return the marked cells that can be reached from a position by way of marked cells."""
+    shape = cells.shape[0], cells.shape[1]
+    return _reachable(shape[1])(cells, moves.at(position, shape))  # type: ignore[no-any-return]
+
+
+def only_exit(
+    free: Bool[Array, "rows cols"], position: Int8[Array, "2"]
+) -> Bool[Array, "rows cols"]:
+    """Return the free cell next to a position if it is the only one, else no cell.
+
+    Whatever ends the episode must not stand there, or the position could not be reached.
+    """
+    shape = free.shape[0], free.shape[1]
+    row, col = (jnp.arange(size, dtype=jnp.int8) for size in shape)
+    away = jnp.abs(row - position[0])[:, None] + jnp.abs(col - position[1])[None, :]
+    exits = free & (away == 1)
+    return exits & (jnp.sum(exits, dtype=jnp.int32) == 1)
 
 
 def check_shape(size: int, layout: str) -> None:

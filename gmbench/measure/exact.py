@@ -1,6 +1,6 @@
 """Exact returns of memoryless policies on levels whose every goal is to reach a cell."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,22 +9,8 @@ from jaxtyping import Array, Bool, Float, Int8
 from gmbench.core import pool
 from gmbench.core.env import Level
 from gmbench.core.policy import Policy
-from gmbench.solve.reach import optimal_values, policy_values
+from gmbench.solve.reach import policy_values
 from gmbench.solve.reach_env import ReachEnvironment
-
-
-class Values(NamedTuple):
-    """Values at the start of each level, one row for each goal.
-
-    Attributes:
-        optimal: V*.
-        policy: V^pi of the agent.
-        uniform: V^u of uniformly random actions.
-    """
-
-    optimal: Float[Array, "goals levels"]
-    policy: Float[Array, "goals levels"]
-    uniform: Float[Array, "goals levels"]
 
 
 def can_evaluate(env: Any, policy: Policy) -> bool:
@@ -59,8 +45,8 @@ def evaluate(
     levels: Level,
     discount: Float[Array, ""],
     decoys: Bool[Array, "decoys rows cols levels"] | None = None,
-) -> Values:
-    """Return exact values at each level's start, without a time limit.
+) -> Float[Array, "goals levels"]:
+    """Return V^pi at each level's start under every goal, exactly and without a time limit.
 
     Args:
         env: the environment.
@@ -73,16 +59,11 @@ def evaluate(
     if decoys is not None:
         targets = jnp.concatenate([targets, decoys])
     acts = probabilities(env, policy, levels)
-    random = jnp.full(acts.shape[:-1], 1 / env.num_actions)
 
-    def single(
-        acts: Array, walls: Array, target: Array, ends: Array, start: Array
-    ) -> tuple[Array, Array, Array]:
-        goal = walls, target, ends, discount
-        tables = optimal_values(*goal), policy_values(acts, *goal), policy_values(random, *goal)
+    def single(acts: Array, walls: Array, target: Array, ends: Array, start: Array) -> Array:
         row, col = start.astype(jnp.int32)
-        return tuple(table[row, col] for table in tables)  # type: ignore[return-value]
+        return policy_values(acts, walls, target, ends, discount)[row, col]
 
     per_goal = jax.vmap(single, in_axes=(None, None, 0, None, None))
-    values = jax.vmap(per_goal, in_axes=-1, out_axes=-1)(acts, walls, targets, ends, levels.start)
-    return Values(*values)
+    per_level = jax.vmap(per_goal, in_axes=-1, out_axes=-1)
+    return per_level(acts, walls, targets, ends, levels.start)  # type: ignore[no-any-return]

@@ -13,8 +13,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from gmbench.measure.exact import Values
-
 LEAST_RANGE = 0.05
 """Pairs of level and goal with V* - V^u below this tell nothing and are dropped."""
 
@@ -33,10 +31,20 @@ class Indices(NamedTuple):
     cfi: Float[Array, " levels"]
 
 
-def regret(values: Values) -> Float[Array, "goals levels"]:
-    """Return rho of each goal on each level, NaN where ``V* - V^u`` is below LEAST_RANGE."""
-    span = values.optimal - values.uniform
-    rho = jnp.clip((values.optimal - values.policy) / jnp.where(span > 0, span, 1), 0, 1)
+def regret(
+    optimal: Float[Array, "goals levels"],
+    policy: Float[Array, "goals levels"],
+    uniform: Float[Array, "goals levels"],
+) -> Float[Array, "goals levels"]:
+    """Return rho of each goal on each level, NaN where V* - V^u is below LEAST_RANGE.
+
+    Args:
+        optimal: V*.
+        policy: V^pi of the agent.
+        uniform: V^u of uniformly random actions.
+    """
+    span = optimal - uniform
+    rho = jnp.clip((optimal - policy) / jnp.where(span > 0, span, 1), 0, 1)
     return jnp.where(span >= LEAST_RANGE, rho, jnp.nan)
 
 
@@ -45,6 +53,22 @@ def indices(rho: Float[Array, "goals levels"]) -> Indices:
     least = jnp.nanmin(rho, axis=0)
     known = ~jnp.isnan(rho[0])
     return Indices(rho[0], jnp.where(known, rho[0] - least, jnp.nan), jnp.where(known, least, jnp.nan))
+
+
+def cross_fitted(halves: Float[Array, "2 goals levels"]) -> Indices:
+    """Split sampled regret: each half of the episodes chooses the goal that scores the other.
+
+    The least of several noisy regrets is too low on average; a goal chosen on other episodes is
+    not chosen for its luck.
+    """
+
+    def half(chooses: Float[Array, "goals levels"], scores: Float[Array, "goals levels"]) -> Indices:
+        best = jnp.argmin(jnp.where(jnp.isnan(chooses), jnp.inf, chooses), axis=0)
+        explained = jnp.take_along_axis(scores, best[None], axis=0)[0]
+        return Indices(scores[0], scores[0] - explained, explained)
+
+    both = half(halves[0], halves[1]), half(halves[1], halves[0])
+    return Indices(*(jnp.mean(jnp.stack(pair), axis=0) for pair in zip(*both, strict=True)))
 
 
 def placebo_adjusted(

@@ -8,11 +8,12 @@ All arrays may carry any number of trailing batch axes ``*b``. Neighbours are re
 whole grid, which on CPU is an order of magnitude faster than gathering them.
 """
 
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int16
 
 Values = Float[Array, "rows cols *b"]
 
@@ -28,7 +29,7 @@ def after_moves(
     return jnp.stack([entered, *moved])
 
 
-def _neighbours(grid: Array, outside: bool | int) -> list[Array]:
+def _neighbours(grid: Array, outside: Any) -> list[Array]:
     """Return the grid as seen one cell up, down, left and right; ``outside`` lies beyond it."""
     row = jnp.full_like(grid[:1], outside)
     col = jnp.full_like(grid[:, :1], outside)
@@ -38,6 +39,26 @@ def _neighbours(grid: Array, outside: bool | int) -> list[Array]:
         jnp.concatenate([col, grid[:, :-1]], axis=1),
         jnp.concatenate([grid[:, 1:], col], axis=1),
     ]
+
+
+def distances(
+    passable: Bool[Array, "rows cols *b"], targets: Bool[Array, "rows cols *b"]
+) -> Int16[Array, "rows cols *b"]:
+    """Return the moves from each cell to the nearest target, -1 where none can be reached.
+
+    Only passable cells are entered; a target counts whether or not it is passable.
+    """
+    far = jnp.int16(2**14)
+
+    def sweep(carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        moves, _ = carry
+        nearest = functools.reduce(jnp.minimum, _neighbours(moves, far))
+        swept = jnp.where(passable, jnp.minimum(moves, nearest + jnp.int16(1)), moves)
+        return swept, jnp.any(swept != moves)
+
+    start = (jnp.where(targets, jnp.int16(0), far), jnp.array(True))
+    moves = jax.lax.while_loop(lambda carry: carry[1], sweep, start)[0]
+    return jnp.where(moves < far, moves, jnp.int16(-1))
 
 
 def optimal_values(
@@ -53,20 +74,10 @@ def optimal_values(
         targets: cells that pay 1 when first entered.
         ends: cells that end the episode.
         discount: in ``[0, 1]``.
-
-    Value iteration from 0 is exact after as many sweeps as the longest shortest path has moves.
     """
-    paid = targets.astype(jnp.float32)
-    alive = ~(targets | ends | walls)
-
-    def sweep(carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        values, _ = carry
-        best = jnp.max(after_moves(paid + discount * values, walls), axis=0)
-        swept = jnp.where(alive, best, jnp.float32(0))
-        return swept, jnp.any(swept != values)
-
-    start = (jnp.zeros_like(paid), jnp.array(True))
-    return jax.lax.while_loop(lambda carry: carry[1], sweep, start)[0]
+    moves = distances(~(walls | ends | targets), targets)
+    values = discount ** jnp.maximum(moves - 1, 0).astype(jnp.float32)
+    return jnp.where(moves > 0, values, jnp.float32(0))
 
 
 def _solve(matrix: Float[Array, "n n"], right_side: Float[Array, "n m"]) -> Float[Array, "n m"]:

@@ -7,12 +7,12 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
-from flax import struct
 from jaxtyping import Array, Bool, Float, Int, Int8, PRNGKeyArray
 
 from gmbench.core.env import EnvState, Level
 from gmbench.core.goals import GoalFn, reach
 from gmbench.core.params import EnvParams
+from gmbench.core.pytree import pytree
 from gmbench.grid import moves
 from gmbench.grid.env import GridEnvironment
 from gmbench.solve.reach import optimal_values
@@ -20,7 +20,7 @@ from gmbench.solve.reach import optimal_values
 Params = TypeVar("Params", bound=EnvParams)
 
 
-@struct.dataclass
+@pytree
 class ReachLevel:
     """Walls and the start cell. Subclasses add objects."""
 
@@ -28,7 +28,7 @@ class ReachLevel:
     start: Int8[Array, "2"]
 
 
-@struct.dataclass
+@pytree
 class ReachState(EnvState):
     """Where the agent is and which goals' targets it has stood on."""
 
@@ -111,6 +111,10 @@ class ReachEnvironment(GridEnvironment[ReachState, Params]):
         by_row = jax.vmap(cell, in_axes=(None, 0), out_axes=-1)
         targets, ends = jax.vmap(by_row, in_axes=(0, None), out_axes=-2)(rows, cols)
         return ReachModel(level.walls, targets, ends)
+
+    def targets(self, level: Any) -> Bool[Array, "goals rows cols"]:
+        """Return the cells of each goal."""
+        return self.reach_model(level).targets
 
     def solve(
         self, level: Level, discount: Float[Array, ""]

@@ -15,11 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int8
 
-from gmbench.grid import bits, moves
+from gmbench.grid import moves
 from gmbench.grid.batching import trailing
-
-FAR = np.int16(2**15 - 1)
-"""Distance of a cell that cannot be reached."""
+from gmbench.solve.reach import after_moves, optimal_values
 
 
 class Routes(NamedTuple):
@@ -41,37 +39,25 @@ def subsets(objects: int) -> Bool[np.ndarray, "subsets objects"]:
     return (np.arange(2**objects)[:, None] >> np.arange(objects) & 1).astype(bool)
 
 
-@trailing
-def _distances(walls: Any, planes: Any) -> Any:
-    """Count moves from every cell to each object, ``[rows, cols, objects, *b]``.
-
-    Ways end at the first object they meet, so other objects are reached but not passed.
-    """
-    cols = walls.shape[1]
-    free = bits.pack(~walls)[:, None]
-    objects = bits.pack(planes)
-    open_cells = bits.pack(~walls & ~jnp.any(planes, axis=2))[:, None]
-
-    def grow(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        reached, steps, _ = carry
-        grown = reached | (bits.spread(reached & (open_cells | objects)) & free)
-        steps = steps + (~bits.unpack(reached, cols)).astype(jnp.int16)
-        return grown, steps, jnp.any(grown != reached)
-
-    start = (objects, jnp.zeros(planes.shape, jnp.int16), jnp.array(True))
-    reached, steps, _ = jax.lax.while_loop(lambda carry: carry[2], grow, start)
-    return jnp.where(bits.unpack(reached, cols), steps, FAR)
+def _approach(
+    walls: Bool[Array, "rows cols"],
+    objects: Bool[Array, "rows cols"],
+    target: Bool[Array, "rows cols"],
+    discount: Float[Array, ""],
+) -> Float[Array, "rows cols"]:
+    """Return the discount of entering one object from every cell, other objects included."""
+    values = optimal_values(walls, target, objects & ~target, discount)
+    return jnp.max(after_moves(target.astype(jnp.float32) + discount * values, walls), axis=0)
 
 
 @trailing
 def _arriving(legs: Any, takes: Any, pays: Any) -> Any:
     """Iterate values over subsets and objects, ``[goals, subsets, objects, *b]``.
 
-    ``legs`` holds the discount of walking from each object to each other, all moves counted.
+    ``legs`` holds the discount of walking from one object to another, all moves counted.
     """
-    objects = legs.shape[0]
-    number = np.arange(objects)
-    with_it = np.arange(2**objects)[:, None] | 1 << number
+    number = np.arange(legs.shape[0])
+    with_it = np.arange(takes.shape[0])[:, None] | 1 << number
 
     def arriving(onward: Array) -> Array:
         return jnp.where(takes[None], pays[:, None] + onward[:, with_it, number], onward)
@@ -104,17 +90,13 @@ def plan_routes(
         pays: what each object pays each goal, at least 0.
         discount: in ``[0, 1]``.
     """
-    planes = jax.vmap(moves.at, in_axes=(0, None), out_axes=-1)(objects, walls.shape)
-    distance = jnp.moveaxis(_distances(walls, planes), 2, 0)
-    reachable = distance < FAR
-    power = jnp.where(reachable, distance, jnp.int16(0)).astype(jnp.float32)
-    zero = jnp.float32(0)
+    shape = walls.shape[0], walls.shape[1]
+    planes = jax.vmap(moves.at, in_axes=(0, None))(objects, shape)
+    every = jax.vmap(_approach, in_axes=(None, None, 0, None))
+    approach = every(walls, jnp.any(planes, axis=0), planes, discount)
     row, col = objects.astype(jnp.int32).T
-    legs = jnp.where(reachable, discount**power, zero)[:, row, col].T
-    return Routes(
-        approach=jnp.where(reachable, discount ** jnp.maximum(power - 1, zero), zero),
-        arriving=_arriving(legs, takes, pays),
-    )
+    legs = discount * approach[:, row, col].T
+    return Routes(approach=approach, arriving=_arriving(legs, takes, pays))
 
 
 def route_values(
@@ -123,4 +105,4 @@ def route_values(
     """Return V* of each goal at a position, given the objects taken."""
     row, col = position.astype(jnp.int32)
     subset = jnp.sum(taken.astype(jnp.int32) << np.arange(len(taken), dtype=np.int32))
-    return jnp.max(routes.approach[:, row, col] * routes.arriving[:, subset], axis=1)
+    return jnp.max(routes.approach[None, :, row, col] * routes.arriving[:, subset], axis=1)

@@ -1,0 +1,26 @@
+"""Uniformly random actions: the anchor at which every regret is 1."""
+
+import dataclasses
+from typing import Any
+
+import jax.numpy as jnp
+
+from gmbench.core import registry
+from gmbench.core.agent import Agent
+from gmbench.core.env import Environment
+from gmbench.core.policy import Policy
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """There is nothing to set."""
+
+
+def policy(env: Environment[Any, Any], config: Config, weights: None) -> Policy:
+    """Return the policy that takes every action equally often."""
+    del config, weights
+    uniform = jnp.full(env.num_actions, -jnp.log(jnp.float32(env.num_actions)))
+    return Policy(begin=lambda level: None, act=lambda memory, state, seen: (uniform, memory))
+
+
+registry.agent("random")(Agent(config=Config, policy=policy))

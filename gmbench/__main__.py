@@ -1,0 +1,5 @@
+"""``python -m gmbench``."""
+
+from gmbench.cli import main
+
+main()

@@ -1,0 +1,321 @@
+"""The command line. Only what a command needs is imported, so ``--help`` answers at once."""
+
+import dataclasses
+import errno
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+Settings = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE")]
+
+
+@dataclasses.dataclass(frozen=True)
+class ListAll:
+    """List the tasks, agents and suites there are."""
+
+    def run(self) -> None:
+        """Print them."""
+        from gmbench.report import console
+
+        console.print_catalogue()
+
+
+@dataclasses.dataclass(frozen=True)
+class Show:
+    """Show a task: its spec and sample levels of training and of each shift."""
+
+    task: tyro.conf.Positional[str]
+    """Task id."""
+    size: int = 7
+    """Rows and columns."""
+    layout: str = "blocks"
+    """Wall generator: blocks, tree or open."""
+    seed: int = 0
+    """Which sample levels."""
+
+    def run(self) -> None:
+        """Print it."""
+        from gmbench.core import registry
+        from gmbench.report import console
+
+        console.print_task(registry.make(self.task, size=self.size, layout=self.layout), self.seed)
+
+
+@dataclasses.dataclass(frozen=True)
+class Play:
+    """Play a task in the terminal with the arrow keys."""
+
+    task: tyro.conf.Positional[str]
+    """Task id."""
+    size: int = 7
+    """Rows and columns."""
+    layout: str = "blocks"
+    """Wall generator: blocks, tree or open."""
+    shift: str = "training"
+    """Distribution of the levels: training, or the name of a shift."""
+    seed: int = 0
+    """Which levels."""
+
+    def run(self) -> None:
+        """Play until q is pressed."""
+        from gmbench import play
+        from gmbench.core import registry
+
+        play.play(registry.make(self.task, size=self.size, layout=self.layout), self.shift, self.seed)
+
+
+@dataclasses.dataclass(frozen=True)
+class Train:
+    """Train agents on a task and measure which goal they pursue."""
+
+    task: tyro.conf.Positional[str]
+    """Task id."""
+    agent: str = "ppo"
+    """Agent that learns."""
+    alpha: tuple[float, ...] = (0.0,)
+    """Shares of distinguishing levels in training; one set of runs for each."""
+    steps: int = 1_000_000
+    """Environment steps of each run."""
+    seeds: int = 1
+    """Runs for each alpha, with seeds 0, 1, ..."""
+    size: int = 7
+    """Rows and columns."""
+    layout: str = "blocks"
+    """Wall generator: blocks, tree or open."""
+    params: Settings = ()
+    """Other training parameters, such as walls=0.3."""
+    config: Settings = ()
+    """Settings of the agent, such as learning_rate=0.001."""
+    out: Path = Path("runs")
+    """Results folder."""
+
+    def run(self) -> None:
+        """Train, then print the table."""
+        from gmbench.core import checks
+        from gmbench.runs.spec import RunSpec
+
+        checks.integer("seeds", self.seeds, 1, 100_000)
+        specs = [
+            RunSpec(
+                task=self.task,
+                static={"size": self.size, "layout": self.layout},
+                params={"alpha": alpha, **_settings(self.params)},  # type: ignore[dict-item]
+                agent=self.agent,
+                config=_settings(self.config),
+                seed=seed,
+                steps=self.steps,
+            )
+            for alpha in self.alpha
+            for seed in range(self.seeds)
+        ]
+        _train_and_print(specs, self.out)
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """Evaluate a finished run, or an agent that needs no training, under any shift."""
+
+    target: tyro.conf.Positional[str]
+    """A run directory, or a task id together with --agent."""
+    agent: str | None = None
+    """An agent that does not learn: random, oracle or proxy_oracle."""
+    shift: tuple[str, ...] = ()
+    """Distributions: training, or names of shifts; by default training and the first shift."""
+    size: int = 7
+    """Rows and columns (with --agent)."""
+    layout: str = "blocks"
+    """Wall generator (with --agent)."""
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Print JSON instead of a table."""
+
+    def run(self) -> None:
+        """Evaluate, and print one row for each distribution."""
+        from gmbench.report import console
+        from gmbench.runs import assess
+        from gmbench.runs.spec import RunSpec
+
+        if self.agent is None:
+            results = assess.finished_run(Path(self.target), self.shift)
+        else:
+            static: dict[str, int | str] = {"size": self.size, "layout": self.layout}
+            spec = RunSpec(task=self.target, static=static, agent=self.agent)
+            results = assess.fixed_agent(spec, self.shift)
+        print(json.dumps(results, indent=1)) if self.as_json else console.print_results(results)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSuite:
+    """Run a suite: train, evaluate on frozen levels, print the table and write a report."""
+
+    suite: tyro.conf.Positional[str]
+    """Suite id, such as GMB-quick-v0."""
+    out: Path = Path("runs")
+    """Results folder; finished runs in it are reused."""
+    report: Path = Path("report.html")
+    """Where to write the report."""
+
+    def run(self) -> None:
+        """Run whatever is not finished yet."""
+        from gmbench.report import html
+        from gmbench.runs import suite
+
+        specs = suite.find(self.suite).specs()
+        _writable_file("report", self.report)
+        runs = _train_and_print(specs, self.out)
+        html.write_report(runs, self.report)
+        print(f"report: {self.report}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """Write a report on the finished runs in a folder."""
+
+    folder: tyro.conf.Positional[Path]
+    """Results folder."""
+    out: Path = Path("report.html")
+    """Where to write it."""
+
+    def run(self) -> None:
+        """Write it, and print the table."""
+        from gmbench.report import html, table
+        from gmbench.runs import store
+
+        runs = store.load_all(self.folder)
+        _writable_file("out", self.out)
+        table.print_table(table.summarise(runs))
+        html.write_report(runs, self.out)
+        print(f"report: {self.out}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Bench:
+    """Measure speed, and print JSON."""
+
+    what: tyro.conf.Positional[Literal["env", "train", "levels", "solve"]]
+    """What to measure."""
+    task: str = "CheeseCorner-v0"
+    """Task id."""
+    size: int = 13
+    """Rows and columns."""
+    layout: str = "blocks"
+    """Wall generator: blocks, tree or open."""
+    envs: int = 1024
+    """Environments (or levels) side by side."""
+    steps: int = 2000
+    """Steps of each environment in one repeat."""
+    network: str = "impala_small"
+    """Network of `train`; it is compared with the same network on flax.linen.Conv."""
+    repeats: int = 5
+    """Timed repeats; the median is reported."""
+
+    def run(self) -> None:
+        """Measure and print."""
+        from gmbench import bench
+
+        print(json.dumps(bench.measure(**dataclasses.asdict(self)), indent=1))
+
+
+@dataclasses.dataclass(frozen=True)
+class Doctor:
+    """Say what gmbench would run on: devices, versions, cores."""
+
+    def run(self) -> None:
+        """Print it."""
+        from gmbench.report import console
+
+        console.print_doctor()
+
+
+COMMANDS: dict[str, type[Any]] = {
+    "list": ListAll,
+    "show": Show,
+    "play": Play,
+    "train": Train,
+    "eval": Evaluate,
+    "run": RunSuite,
+    "report": Report,
+    "bench": Bench,
+    "doctor": Doctor,
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; an invalid input is one line on stderr and exit status 2."""
+    parsed: Any = tyro.extras.subcommand_cli_from_dict(
+        COMMANDS,
+        args=arguments,
+        prog="gmbench",
+        description="Which goal does an agent pursue once the distribution shifts?",
+        config=(tyro.conf.OmitArgPrefixes,),
+    )
+    _use_all_cores()
+    from gmbench.core.checks import Refused
+
+    try:
+        parsed.run()
+    except Refused as refusal:
+        _fail(str(refusal))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise
+        _fail(f"out: cannot write {error.filename or 'the results'} ({error.strerror})")
+    except KeyboardInterrupt:
+        print("gmbench: interrupted; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+
+
+def _fail(message: str) -> None:
+    print(f"gmbench: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _use_all_cores() -> None:
+    """Give each core a host device of its own, over which groups of runs are sharded."""
+    import jax
+
+    jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+
+
+def _settings(pairs: tuple[str, ...]) -> dict[str, int | float | str]:
+    """Read ``name=value`` pairs; values are whole numbers, numbers or words."""
+    from gmbench.core import checks
+
+    settings: dict[str, int | float | str] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise checks.Refused(f"setting: {pair!r} is not of the form name=value")
+        settings[name] = text
+        for kind in (float, int):
+            try:
+                settings[name] = kind(text)
+            except ValueError:
+                continue
+    return settings
+
+
+def _train_and_print(specs: list[Any], out: Path) -> list[Any]:
+    """Train with a progress bar, and print the table of results."""
+    from gmbench.report import console, table
+    from gmbench.runs.train import train
+
+    with console.progress() as watch:
+        runs = train(specs, out, watch)
+    rows = table.summarise(runs)
+    table.print_table(rows)
+    for row in rows:
+        print(table.sentence(row))
+    return runs
+
+
+def _writable_file(field: str, path: Path) -> None:
+    from gmbench.core import checks
+    from gmbench.runs import files
+
+    if path.is_dir():
+        raise checks.Refused(f"{field}: {str(path)!r} is a folder, a file name is needed")
+    files.writable(path.parent)

@@ -1,0 +1,128 @@
+"""Frozen evaluation levels: data with a checksum, not seeds.
+
+JAX's random streams change between versions, so the levels that published numbers rest on are
+files, drawn once and loaded ever after. A task or a size without a file is evaluated on levels
+drawn from a fixed key, and its results say ``frozen: false``.
+"""
+
+import dataclasses
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gmbench.core import checks, pool, registry
+from gmbench.core.env import Level
+from gmbench.core.params import EnvParams
+from gmbench.core.task import Task
+
+COUNT = 1024
+"""Levels in each set."""
+INDEX = "SHA256.json"
+"""Name of the file that lists every set's checksum."""
+
+
+class LevelSet(NamedTuple):
+    """Levels on the trailing axis, and where they came from.
+
+    Attributes:
+        levels: the levels.
+        frozen: whether they were read from a file.
+        sha256: the file's checksum, "" if not frozen.
+    """
+
+    levels: Level
+    frozen: bool
+    sha256: str
+
+
+def distributions(task: Task) -> dict[str, EnvParams]:
+    """Return the two distributions that headline numbers rest on: training and the first shift.
+
+    Training is meant at ``alpha`` 0. Figures at any other ``alpha`` are mixtures of the two.
+    """
+    return {"training": task.training, task.headline: task.shifts[task.headline]}
+
+
+def file_name(task: Task, distribution: str) -> str:
+    """Return the file name of a task's level set at its static shape."""
+    shape = "-".join(str(getattr(task.env, field.name)) for field in dataclasses.fields(task.env))
+    return f"{task.id}-{shape}-{distribution}.npz"
+
+
+def load(task: Task, distribution: str, folder: Path | None = None) -> LevelSet:
+    """Return the evaluation levels of a distribution.
+
+    Raises:
+        ValueError: for an unknown distribution, or a file that does not match its checksum.
+    """
+    known = {"training": task.training, **task.shifts}
+    params = known[checks.known("distribution", distribution, known)]
+    folder = folder or registry.data_folder() / "levels"
+    path = folder / file_name(task, distribution)
+    if not path.exists():
+        return LevelSet(_draw(task, params, distribution), False, "")
+    data = path.read_bytes()
+    sha256 = hashlib.sha256(data).hexdigest()
+    if json.loads((folder / INDEX).read_text()).get(path.name) != sha256:
+        raise checks.Refused(f"levels: {path.name} does not match its checksum in {INDEX}")
+    return LevelSet(_unpack(task, data), True, sha256)
+
+
+def freeze(task: Task, distribution: str, folder: Path) -> str:
+    """Draw a level set, write it, and return its checksum. Existing files are never rewritten.
+
+    Raises:
+        ValueError: if the set is frozen already.
+    """
+    path = folder / file_name(task, distribution)
+    if path.exists():
+        raise checks.Refused(f"levels: {path.name} is frozen already")
+    params = {"training": task.training, **task.shifts}[distribution]
+    path.write_bytes(_pack(_draw(task, params, distribution)))
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _draw(task: Task, params: EnvParams, distribution: str) -> Level:
+    name = file_name(task, distribution)
+    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
+    # Runs begin from keys of small seeds; folding keeps this stream apart from all of them.
+    key = jax.random.fold_in(jax.random.key(2**31 - 1), seed)
+    return jax.jit(lambda key: pool.draw(task.env, params, key, (COUNT,)))(key)
+
+
+def _named_leaves(levels: Level) -> dict[str, Any]:
+    leaves = jax.tree_util.tree_leaves_with_path(levels)
+    return {jax.tree_util.keystr(path).lstrip("."): leaf for path, leaf in leaves}
+
+
+def _pack(levels: Level) -> bytes:
+    """Serialise level leaves; boolean ones as bits."""
+    arrays: dict[str, Any] = {}
+    for name, leaf in _named_leaves(levels).items():
+        array = np.asarray(leaf)
+        arrays[name] = np.packbits(array, axis=-1) if array.dtype == bool else array
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def _unpack(task: Task, data: bytes) -> Level:
+    draw = lambda key: pool.draw(task.env, task.training, key, (COUNT,))  # noqa: E731
+    shapes = jax.eval_shape(draw, jax.random.key(0))
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        leaves = [
+            jnp.asarray(
+                np.unpackbits(arrays[name], axis=-1, count=COUNT).astype(bool)
+                if leaf.dtype == bool
+                else arrays[name],
+                leaf.dtype,
+            )
+            for name, leaf in _named_leaves(shapes).items()
+        ]
+    return jax.tree.unflatten(jax.tree.structure(shapes), leaves)

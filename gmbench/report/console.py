@@ -1,0 +1,135 @@
+"""What the command line prints: catalogues, spec tables, results, progress bars."""
+
+import contextlib
+import inspect
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from importlib import metadata
+from typing import Any
+
+import jax
+import numpy as np
+from rich.columns import Columns
+from rich.console import Console
+from rich.panel import Panel
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from gmbench.core import registry
+from gmbench.core.task import Task
+from gmbench.runs import suite
+from gmbench.runs.train import PACKAGES
+
+
+def print_catalogue() -> None:
+    """Print the tasks, agents and suites there are."""
+    tasks = Table("task", "intended goal", "proxies", "shift", title="Tasks")
+    for id in registry.task_ids():
+        task = registry.make(id)
+        tasks.add_row(id, task.intended, "; ".join(task.proxies.values()), task.headline)
+    agents = Table("agent", "learns", title="Agents")
+    for name in registry.agent_names():
+        agents.add_row(name, "yes" if registry.make_agent(name).learns else "no")
+    suites = Table("suite", "runs", "for", title="Suites")
+    for each in suite.SUITES.values():
+        suites.add_row(each.id, str(len(each.specs())), each.summary)
+    for table in (tasks, agents, suites):
+        Console().print(table)
+
+
+def print_task(task: Task, seed: int) -> None:
+    """Print a task's spec table and sample levels of each distribution."""
+    console = Console()
+    env = task.env
+    spec = Table(title=task.id, show_header=False)
+    rows = {
+        "intended goal": f"{env.goal_names[0]}: {task.intended}",
+        **{f"proxy {name}": words for name, words in task.proxies.items()},
+        "actions": ", ".join(env.action_names),
+        "observation": f"bool {list(env.observation_shape)}",
+        "discount": f"{task.discount}",
+        "source": task.source,
+        "versions": "; ".join(task.changes),
+    }
+    for name, words in rows.items():
+        spec.add_row(name, words)
+    console.print(spec)
+    params = Table("parameter", "training", "allowed", "meaning", title="Parameters")
+    for name, about in task.training.describe().items():
+        allowed = f"{about['low']:g} .. {about['high']:g}"
+        params.add_row(name, f"{about['value']:.6g}", allowed, about["doc"])
+    console.print(params)
+    for name, distribution in {"training": task.training, **task.shifts}.items():
+        keys = jax.random.split(jax.random.key(seed), 3)
+        draw = jax.jit(lambda key, params: env.start(env.sample_level(key, params)))
+        levels = [Panel.fit(env.render_ascii(draw(key, distribution))) for key in keys]
+        console.print(Text(name, style="bold"), Columns(levels))
+    meaning = inspect.getdoc(inspect.getmodule(type(env)))
+    console.print(Panel(meaning or ""))
+
+
+def print_results(results: Mapping[str, Any]) -> None:
+    """Print one row of measurements for each distribution."""
+    table = Table("distribution", "GMI", "adjusted", "CFI", title=results["title"])
+    for goal in results["goals"]:
+        table.add_column(f"rho {goal}")
+    for column in ("goal", "proxy", "neither", "levels"):
+        table.add_column(column)
+    for name, row in results["distributions"].items():
+        numbers = [row["gmi"], row["gmi_adjusted"], row["cfi"], *row["rho"].values()]
+        numbers += row["outcome"].values()
+        kind = "frozen" if row["frozen"] else "drawn"
+        how = "exact" if row["exact"] else "sampled"
+        cells = ["-" if np.isnan(number) else f"{number:.2f}" for number in numbers]
+        table.add_row(name, *cells, f"{row['levels']} {kind}, {how}")
+    Console().print(table)
+
+
+def print_doctor() -> None:
+    """Print devices, versions and cores."""
+    table = Table(show_header=False, title="gmbench doctor")
+    table.add_row("python", f"{sys.version.split()[0]} on {platform.platform()}")
+    table.add_row("cores", f"{len(os.sched_getaffinity(0))} usable of {os.cpu_count()}")
+    for device in jax.devices():
+        table.add_row(f"device {device.id}", f"{device.platform} ({device.device_kind})")
+    for name in PACKAGES:
+        table.add_row(name, metadata.version(name))
+    table.add_row("tasks", ", ".join(registry.task_ids()))
+    table.add_row("agents", ", ".join(registry.agent_names()))
+    Console().print(table)
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[Callable[[Any], None]]:
+    """Show a bar with steps a second and the time left; yields what to call with progress."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        known: dict[str, Any] = {}
+
+        def watch(report: Any) -> None:
+            if report.stage not in known:
+                known[report.stage] = bars.add_task(report.stage, total=report.total, speed="")
+            bar = bars.tasks[known[report.stage]]
+            speed = f"{bar.speed / 1e3:.0f}k steps/s" if bar.speed and report.total > 1000 else ""
+            bars.update(known[report.stage], completed=report.done, speed=speed)
+
+        yield watch

@@ -1,0 +1,79 @@
+"""Pytrees of arrays as safetensors: plain data, checked before it is trusted.
+
+PRNG keys are stored as their key data. Loading never executes anything; a checkpoint whose
+checksum, names, shapes or dtypes differ from what is expected is refused.
+"""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from gmbench.core import checks
+from gmbench.runs import files
+
+Tree = TypeVar("Tree")
+
+
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _named(tree: Any) -> dict[str, Any]:
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path): leaf for path, leaf in leaves}
+
+
+def encode(tree: Any) -> bytes:
+    """Serialise a pytree of arrays; equal trees give equal bytes."""
+    leaves = _named(tree)
+    arrays = {
+        name: np.ascontiguousarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+        for name, leaf in sorted(leaves.items())
+    }
+    return save_tensors(arrays)
+
+
+def decode(data: bytes, like: Tree, what: str) -> Tree:
+    """Read a pytree back into the structure, shapes and dtypes of ``like``.
+
+    Raises:
+        ValueError: naming what does not fit.
+    """
+    try:
+        arrays = load_tensors(data)
+    except (SafetensorError, ValueError) as error:
+        raise checks.Refused(f"{what}: not a safetensors file ({error})") from error
+    wanted = _named(like)
+    if set(arrays) != set(wanted):
+        odd = sorted(set(arrays) ^ set(wanted))[0]
+        raise checks.Refused(f"{what}: tensor {odd!r} is missing or unexpected")
+    leaves = []
+    for name, leaf in wanted.items():
+        expected = jax.eval_shape(jax.random.key_data, leaf) if _is_key(leaf) else leaf
+        array = arrays[name]
+        if array.shape != expected.shape or array.dtype != expected.dtype:
+            found, allowed = (f"{a.dtype}{list(a.shape)}" for a in (array, expected))
+            raise checks.Refused(f"{what}: tensor {name!r} is {found}, {allowed} is expected")
+        leaves.append(jax.random.wrap_key_data(array) if _is_key(leaf) else jnp.asarray(array))
+    return jax.tree.unflatten(jax.tree.structure(like), leaves)
+
+
+def read(path: Path, sha256: str, like: Tree) -> Tree:
+    """Read a file whose checksum is known.
+
+    Raises:
+        ValueError: if it is missing, or its bytes are not the ones that were written.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise checks.Refused(f"checkpoint: cannot read {str(path)!r} ({error.strerror})") from error
+    if files.sha256(data) != sha256:
+        raise checks.Refused(f"checkpoint: {str(path)!r} is damaged (its sha256 is not the recorded one)")
+    return decode(data, like, f"checkpoint {str(path)!r}")

@@ -1,0 +1,54 @@
+"""Evaluate one agent, trained or not, on any distribution of its task."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from gmbench.core import checks
+from gmbench.measure import levels
+from gmbench.runs import store, summary
+from gmbench.runs.program import Program
+from gmbench.runs.spec import Plan, RunSpec, check
+
+
+def finished_run(path: Path, distributions: Sequence[str]) -> dict[str, Any]:
+    """Evaluate a finished run's agent.
+
+    Raises:
+        Refused: if the directory is not a run, is damaged, or a distribution is unknown.
+    """
+    run = store.load(path)
+    plan = check(run.spec)
+    program = Program([plan])
+    like = jax.eval_shape(lambda: program.weights(program.start()))
+    single = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), like)
+    weights = jax.tree.map(lambda leaf: leaf[None], run.weights(single))
+    return _assess(plan, program, weights, distributions, run.path.name)
+
+
+def fixed_agent(spec: RunSpec, distributions: Sequence[str]) -> dict[str, Any]:
+    """Evaluate an agent that does not learn.
+
+    Raises:
+        Refused: for anything unknown, or an agent that would have to be trained first.
+    """
+    plan = check(spec)
+    if plan.agent.learns:
+        raise checks.Refused(f"agent: {spec.agent!r} must be trained; evaluate its run directory")
+    title = f"{spec.agent} on {spec.task}"
+    return _assess(plan, Program([plan]), jnp.zeros(1), distributions, title)
+
+
+def _assess(
+    plan: Plan, program: Program, weights: Any, distributions: Sequence[str], title: str
+) -> dict[str, Any]:
+    results = {}
+    for name in distributions or levels.distributions(plan.task):
+        checks.known("shift", name, ["training", *plan.task.shifts])
+        evaluated, level_set = program.evaluate(program.place(weights), name)
+        results[name] = (jax.tree.map(lambda leaf: leaf[0], evaluated), level_set)
+    described = summary.describe(plan, results)
+    return {"title": title, "goals": list(plan.task.env.goal_names), "distributions": described}

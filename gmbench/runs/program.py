@@ -1,0 +1,153 @@
+"""The compiled programs of a group of runs: one for training, one for each thing measured.
+
+Runs that differ only in traced values (seed, alpha, learning rate) are one program: vmapped, and
+sharded over the local devices along the run axis.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jaxtyping import PRNGKeyArray
+
+from gmbench.measure import evaluation, levels, recording
+from gmbench.runs.spec import Plan
+
+
+class Program:
+    """What a group of runs computes.
+
+    Attributes:
+        plans: the runs, all of one program.
+        mesh: as many local devices as divide the runs evenly.
+    """
+
+    def __init__(self, plans: Sequence[Plan]) -> None:
+        """Lay the runs over the local devices."""
+        self.plans = list(plans)
+        self.first = self.plans[0]
+        devices = jax.local_devices()
+        count = max(n for n in range(1, len(devices) + 1) if len(self.plans) % n == 0)
+        self.mesh = Mesh(np.array(devices[:count]), ("runs",), axis_types=(AxisType.Auto,))
+        self.traces = 0
+
+    def _sharded(self, function: Callable[..., Any], **options: Any) -> Any:
+        """Compile a function whose arguments and results all have a leading run axis."""
+        runs = PartitionSpec("runs")
+        return jax.jit(
+            jax.shard_map(function, mesh=self.mesh, in_specs=runs, out_specs=runs, check_vma=False),
+            **options,
+        )
+
+    def place(self, tree: Any) -> Any:
+        """Put arrays with a leading run axis onto the devices."""
+        return jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec("runs")))
+
+    @property
+    def keys(self) -> PRNGKeyArray:
+        """One key for each run, from its seed."""
+        return jnp.stack([jax.random.key(plan.spec.seed) for plan in self.plans])
+
+    @property
+    def params(self) -> Any:
+        """The runs' training parameters, stacked."""
+        return jax.tree.map(lambda *leaves: np.stack(leaves), *(plan.params for plan in self.plans))
+
+    def start(self) -> Any:
+        """Return the training states of all runs."""
+        plan = self.first
+        init = functools.partial(plan.agent.init, plan.task.env, plan.config)  # type: ignore[arg-type]
+        rates = {
+            name: np.array([each.rates[name] for each in self.plans], np.float32)
+            for name in plan.rates
+        }
+        updates = np.full(len(self.plans), plan.updates, np.float32)
+        arguments = self.place((self.keys, self.params, rates, updates))
+        return self._sharded(jax.vmap(init))(*arguments)
+
+    @functools.cached_property
+    def train_chunk(self) -> Any:
+        """``states -> (states, metrics)``; the given states are donated."""
+        plan = self.first
+
+        def chunk(state: Any) -> Any:
+            self.traces += 1
+            return plan.agent.train_chunk(plan.task.env, plan.config, plan.chunk, state)  # type: ignore[misc]
+
+        return self._sharded(jax.vmap(chunk), donate_argnums=0)
+
+    def weights(self, states: Any) -> Any:
+        """Return the part of the training states that the finished agents consist of."""
+        return self.first.agent.weights(states)  # type: ignore[misc]
+
+    @functools.cached_property
+    def _references(self) -> Any:
+        task = self.first.task
+        discount = jnp.float32(task.discount)
+        return jax.jit(
+            lambda key, level_set: evaluation.references(
+                task.env, task.training, level_set, key, discount
+            )
+        )
+
+    @functools.cached_property
+    def _evaluate(self) -> Any:
+        plan = self.first
+        task = plan.task
+        discount = jnp.float32(task.discount)
+
+        def all_runs(weights: Any, keys: Any, level_set: Any, reference: Any) -> Any:
+            def single(given: tuple[Any, Any]) -> evaluation.Evaluation:
+                policy = plan.agent.policy(task.env, plan.config, given[0])
+                return evaluation.evaluate(
+                    task.env, task.training, policy, level_set, reference, given[1], discount
+                )
+
+            # One run after another: their intermediate results would not fit side by side.
+            return jax.lax.map(single, (weights, keys))
+
+        runs, same = PartitionSpec("runs"), PartitionSpec()
+        mapped = jax.shard_map(
+            all_runs,
+            mesh=self.mesh,
+            in_specs=(runs, runs, same, same),
+            out_specs=runs,
+            check_vma=False,
+        )
+        return jax.jit(mapped)
+
+    def evaluate(self, weights: Any, distribution: str) -> tuple[evaluation.Evaluation, Any]:
+        """Return each run's results on a distribution (leading run axis), and the level set."""
+        level_set = levels.load(self.first.task, distribution)
+        reference = self._references(jax.random.key(0), level_set.levels)
+        keys = jax.vmap(lambda key: jax.random.fold_in(key, 1))(self.keys)
+        everywhere = NamedSharding(self.mesh, PartitionSpec())
+        shared = jax.device_put((level_set.levels, reference), everywhere)
+        results = self._evaluate(weights, self.place(keys), *shared)
+        return jax.tree.map(np.asarray, results), level_set
+
+    @functools.cached_property
+    def _record(self) -> Any:
+        plan = self.first
+        steps = int(plan.task.training.horizon)
+
+        def single(weights: Any, params: Any) -> Any:
+            policy = plan.agent.policy(plan.task.env, plan.config, weights)
+            return recording.record(plan.task.env, params, policy, jax.random.key(0), steps)
+
+        return jax.jit(single)
+
+    def record(self, weights: Any, distribution: str) -> list[dict[str, Any]]:
+        """Return one run's recorded episodes on a distribution."""
+        params = levels.distributions(self.first.task)[distribution]
+        recorded = self._record(weights, params)
+        frames = recording.printed(self.first.task.env, recorded)
+        outcomes = [evaluation.OUTCOMES[number] for number in np.asarray(recorded.outcome)]
+        return [
+            {"distribution": distribution, "pair": pair, "outcome": outcome, "frames": shown}
+            for pair, (outcome, shown) in enumerate(zip(outcomes, frames, strict=True))
+        ]

@@ -1,0 +1,123 @@
+"""``RunSpec``: everything that determines a training run."""
+
+import dataclasses
+import hashlib
+from typing import Any
+
+import msgspec
+
+from gmbench.core import checks, registry
+from gmbench.core.agent import Agent
+from gmbench.core.params import EnvParams
+from gmbench.core.task import Task
+
+
+class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One training run. Equal specs name the same run directory.
+
+    Attributes:
+        task: a registered task id.
+        static: the task's static settings, such as ``size``.
+        params: training parameters that differ from the task's own, such as ``alpha``.
+        agent: a registered agent.
+        config: the agent's settings that differ from its defaults.
+        seed: of the run's random key.
+        steps: environment steps, all counted; rounded up to whole updates.
+    """
+
+    task: str
+    static: dict[str, int | str] = {}
+    params: dict[str, int | float] = {}
+    agent: str = "ppo"
+    config: dict[str, int | float | str] = {}
+    seed: int = 0
+    steps: int = 1_000_000
+
+    @property
+    def id(self) -> str:
+        """First 12 hexadecimal digits of the sha256 of the canonical JSON."""
+        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:12]
+
+    @property
+    def name(self) -> str:
+        """Readable directory name: task, what differs, seed and id."""
+        settings = {**self.static, **self.params}
+        parts = [f"{key}{value}" for key, value in sorted(settings.items())]
+        return "-".join([self.task, *parts, self.agent, f"seed{self.seed}", self.id])
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A checked spec with what it names.
+
+    Attributes:
+        spec: the spec.
+        task: the task at its static settings.
+        params: parameters of the training distribution.
+        agent: the agent.
+        config: the agent's full settings.
+    """
+
+    spec: RunSpec
+    task: Task
+    params: EnvParams
+    agent: Agent
+    config: Any
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """The agent's float settings, which may differ within one program."""
+        fields = dataclasses.fields(self.config)
+        values = {field.name: getattr(self.config, field.name) for field in fields}
+        return {name: value for name, value in values.items() if isinstance(value, float)}
+
+    @property
+    def chunk(self) -> int:
+        """Updates between looks at the outside world (checkpoint, progress): a twentieth."""
+        return max(1, round(self._least_updates / 20))
+
+    @property
+    def updates(self) -> int:
+        """Whole chunks of updates that do at least ``steps`` environment steps."""
+        return -(-self._least_updates // self.chunk) * self.chunk
+
+    @property
+    def _least_updates(self) -> int:
+        return -(-self.spec.steps // int(self.config.steps_per_update))
+
+    @property
+    def program(self) -> str:
+        """What must be equal for runs to share one compiled program."""
+        static = {
+            field.name: value
+            for field in dataclasses.fields(self.config)
+            if not isinstance(value := getattr(self.config, field.name), float)
+        }
+        spec = self.spec
+        key = [spec.task, spec.static, spec.agent, static, self.updates]
+        return msgspec.json.encode(key, order="deterministic").decode()
+
+
+def check(spec: RunSpec) -> Plan:
+    """Look up and check everything a spec names, before anything compiles.
+
+    Raises:
+        ValueError: naming the field, the value and what is allowed.
+    """
+    task = registry.make(spec.task, **spec.static)
+    params = task.training.override(**spec.params)
+    agent = registry.make_agent(spec.agent)
+    checks.integer("seed", spec.seed, 0, 2**31 - 2)
+    checks.integer("steps", spec.steps, 1)
+    fields = {field.name: field for field in dataclasses.fields(agent.config)}
+    settings: dict[str, Any] = {}
+    for name, value in spec.config.items():
+        checks.known(f"{spec.agent} setting", name, fields)
+        default = fields[name].default
+        if isinstance(default, float):
+            settings[name] = checks.number(name, value, 0)
+        elif isinstance(default, int):
+            settings[name] = checks.integer(name, value, 1)
+        else:
+            settings[name] = value
+    return Plan(spec, task, params, agent, agent.config(**settings))

@@ -1,0 +1,300 @@
+"""Regret and its two parts, against policies whose goal is known, and against plain Python."""
+
+from functools import partial
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from gmbench.envs import cheese_dish
+from jaxtyping import Array, Bool, Float, Int8
+from scipy import stats
+
+from gmbench.core import pool
+from gmbench.core.policy import Policy
+from gmbench.core.pytree import pytree
+from gmbench.grid import moves, walls
+from gmbench.measure.exact import Values, evaluate
+from gmbench.measure.regret import (
+    LEAST_RANGE,
+    indices,
+    matched_decoys,
+    placebo_adjusted,
+    regret,
+)
+from gmbench.solve.reach import after_moves, optimal_values
+
+LEVELS = 512
+DISCOUNT = jnp.float32(0.99)
+UP = 1
+
+
+@pytree
+class FourLevel(cheese_dish.Level):
+    """With a goal on a random cell, a cell that is no goal, and what a scripted policy does."""
+
+    decoy: Int8[Array, "2"]
+    outside: Int8[Array, "2"]
+    acts: Float[Array, "actions rows cols"]
+
+
+class FourGoals(cheese_dish.CheeseDish):
+    """CheeseDish with the corner and the decoy as further goals."""
+
+    goal_names: ClassVar = ("cheese", "corner", "dish", "decoy")
+
+    def sample_level(self, key, params):
+        key_level, key_decoy, key_outside = jax.random.split(key, 3)
+        level = super().sample_level(key_level, params)
+        corner = jnp.zeros(2, jnp.int8)
+        taken = (level.start, level.cheese, level.dish, corner)
+        left = ~level.walls & ~jnp.any(moves.planes(level.walls, *taken)[..., 1:], axis=-1)
+        decoy = walls.choose(key_decoy, left)
+        outside = walls.choose(key_outside, left & ~moves.at(decoy, self.shape))
+        named = {name: getattr(level, name) for name in ("walls", "start", "cheese", "dish")}
+        return FourLevel(**named, decoy=decoy, outside=outside, acts=uniform(level))
+
+    def touches(self, level, position) -> tuple[Bool[Array, ""], ...]:
+        cheese, dish = super().touches(level, position)
+        corner = jnp.all(position == 0)
+        return cheese, corner, dish, moves.same(position, level.decoy)
+
+
+ENV = FourGoals(size=13, layout="blocks")
+
+
+@pytest.fixture(scope="module")
+def levels():
+    params = ENV.default_params.override(alpha=1.0)
+    return jax.jit(partial(pool.draw, ENV, params), static_argnums=1)(jax.random.key(0), (LEVELS,))
+
+
+def always(action):
+    return lambda level: jnp.zeros((5, *ENV.shape), jnp.float32).at[action].set(1)
+
+
+def uniform(level):
+    return jnp.full((5, *ENV.shape), 0.2, jnp.float32)
+
+
+def greedy(target):
+    """The first of the best moves to one of a level's cells; it stays where there is none."""
+
+    def table(level):
+        there = moves.at(getattr(level, target), ENV.shape)
+        ends = moves.at(level.cheese, ENV.shape)
+        value = optimal_values(level.walls, there, ends, DISCOUNT)
+        worth = after_moves(there.astype(jnp.float32) + DISCOUNT * value, level.walls)
+        return jax.nn.one_hot(jnp.argmax(worth, axis=0), 5, axis=0, dtype=jnp.float32)
+
+    return table
+
+
+def mixed(table, random):
+    """A policy that acts at random on a share of its steps."""
+    share = jnp.float32(random)
+    return lambda level: (1 - share) * table(level) + share * uniform(level)
+
+
+def follow(memory, state, observation):
+    del observation
+    row, col = state.position.astype(jnp.int32)
+    return jnp.log(memory[:, row, col]), memory
+
+
+SCRIPTED = Policy(lambda level: level.acts, follow)
+
+
+@jax.jit
+def exact(levels, discount):
+    return evaluate(ENV, SCRIPTED, levels, discount)
+
+
+def values_of(table, levels, discount=DISCOUNT):
+    """Evaluate the policy with the action probabilities ``table(level)`` at each cell."""
+    acts = jax.jit(pool.over_envs(table))(levels)
+    return exact(levels.replace(acts=acts), discount)
+
+
+def mean(rho):
+    gmi, cfi = indices(rho).gmi, indices(rho).cfi
+    assert np.mean(np.isnan(gmi)) < 0.05
+    return np.array([np.nanmean(gmi), np.nanmean(cfi)])
+
+
+# ---- the validation table ----------------------------------------------------------------------
+
+CHEESE, DISH = greedy("cheese"), greedy("dish")
+IDENTITIES = {"intended": (CHEESE, (0, 0)), "proxy": (DISH, (1, 0)), "uniform": (uniform, (0, 1))}
+TABLE = {
+    "intended, 30% random": (mixed(CHEESE, 0.3), (0.00, 0.11)),
+    "proxy, 70% random": (mixed(DISH, 0.7), (0.42, 0.56)),
+    "always up": (always(UP), (0.09, 0.90)),
+    "another goal": (greedy("outside"), (0.13, 0.86)),
+}
+"""Policy -> (GMI, CFI)."""
+
+
+@pytest.mark.parametrize("name", IDENTITIES)
+def test_identities(name, levels):
+    table, want = IDENTITIES[name]
+    np.testing.assert_allclose(mean(regret(values_of(table, levels))), want, atol=0.02)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_validation_table(name, levels):
+    """What random steps cost depends on the discount; the table's figures hold at this one."""
+    table, want = TABLE[name]
+    got = mean(regret(values_of(table, levels, jnp.float32(0.97))))
+    np.testing.assert_allclose(got, want, atol=0.05)
+
+
+@pytest.fixture(scope="module")
+def halves(levels):
+    """Regrets of a policy that wants the cheese on every other level and the dish elsewhere."""
+    wants_cheese = jnp.arange(LEVELS)[None] % 2 == 0
+    cheese, dish = (regret(values_of(table, levels)) for table in (CHEESE, DISH))
+    return jnp.where(wants_cheese, cheese, dish)
+
+
+def test_half_and_half_by_level(halves):
+    np.testing.assert_allclose(mean(halves), (0.49, 0), atol=0.02)
+
+
+def test_averaging_before_the_minimum_would_hide_it(halves):
+    averaged = jnp.nanmean(halves, axis=1, keepdims=True)
+    assert indices(averaged).gmi[0] < 0.05
+
+
+def test_indices_add_up(levels):
+    for table in (uniform, mixed(DISH, 0.7), always(UP)):
+        rho, gmi, cfi = indices(regret(values_of(table, levels)))
+        np.testing.assert_allclose(gmi + cfi, rho, atol=1e-6)
+        for part in (rho, gmi, cfi):
+            assert np.nanmin(part) >= 0
+            assert np.nanmax(part) <= 1
+
+
+def test_the_optimum_and_the_uniform_policy_are_the_ends_of_the_scale(levels):
+    values = values_of(uniform, levels)
+    np.testing.assert_allclose(values.policy, values.uniform, atol=1e-5)
+    assert np.all(values.optimal >= values.uniform - 1e-5)
+    for index, table in ((0, CHEESE), (2, DISH)):
+        followed = values_of(table, levels)
+        np.testing.assert_allclose(followed.policy[index], followed.optimal[index], atol=1e-3)
+
+
+def test_decoys_are_goals_of_their_own(levels):
+    """A cell passed as a decoy is valued as a goal of the environment on that cell is."""
+    some = jax.tree.map(lambda leaf: leaf[..., :32], levels)
+    cells = pool.over_envs(lambda level: moves.at(level.decoy, ENV.shape)[None])(some)
+    with_decoys = jax.jit(lambda some, cells: evaluate(ENV, SCRIPTED, some, DISCOUNT, cells))
+    values = with_decoys(some, cells)
+    assert values.optimal.shape == (5, 32)
+    for part in values:
+        np.testing.assert_allclose(part[4], part[3], atol=1e-6)
+
+
+# ---- small numbers -----------------------------------------------------------------------------
+
+
+def of(optimal, policy, random):
+    rows = (jnp.asarray(row, jnp.float32)[:, None] for row in (optimal, policy, random))
+    return regret(Values(*rows))[:, 0].tolist()
+
+
+def test_regret_is_clipped_and_scaled():
+    got = of([0.9, 0.9, 0.9, 0.9], [0.9, 0.1, 0.5, 0.0], [0.1] * 4)
+    assert got == pytest.approx([0, 1, 0.5, 1])
+    assert of([0.5], [0.6], [0.1]) == [0]
+
+
+def test_what_tells_nothing_is_dropped():
+    least = LEAST_RANGE
+    got = of([0.5, 0.5, 0.0, 0.2], [0.5] * 3 + [0.1], [0.49, 0.5 - 1.01 * least, 0.0, 0.3])
+    assert np.isnan([got[0], got[2], got[3]]).all()
+    assert got[1] == pytest.approx(0)
+
+
+def test_dropped_goals_explain_nothing():
+    """Columns are levels: a proxy, a dropped proxy, a dropped intended goal, nothing left."""
+    nan = np.nan
+    rho = jnp.array([[0.8, 0.8, nan, nan], [0.3, nan, 0.3, nan], [0.5, 0.6, 0.1, nan]])
+    got = indices(rho)
+    assert np.array(got.rho) == pytest.approx([0.8, 0.8, nan, nan], nan_ok=True)
+    assert np.array(got.gmi) == pytest.approx([0.5, 0.2, nan, nan], nan_ok=True)
+    assert np.array(got.cfi) == pytest.approx([0.3, 0.6, nan, nan], nan_ok=True)
+
+
+def test_placebo_adjusted():
+    rho = jnp.array([[0.9, 0.9, jnp.nan], [0.1, 0.7, 0.2]])
+    decoys = jnp.array([[0.8, 0.4, 0.1], [0.7, jnp.nan, 0.3]])
+    got = np.array(placebo_adjusted(rho, decoys))
+    assert got == pytest.approx([0.8 - 0.2, 0.2 - 0.5, np.nan], nan_ok=True)
+
+
+# ---- decoys ------------------------------------------------------------------------------------
+
+
+def distances(walls, start):
+    """Moves from ``start`` to each cell, in plain Python; -1 where there is no way."""
+    away = np.full(walls.shape, -1, np.int32)
+    away[start] = 0
+    queue = [start]
+    for row, col in queue:  # grows while it is read
+        for to in ((row - 1, col), (row + 1, col), (row, col - 1), (row, col + 1)):
+            inside = all(0 <= x < size for x, size in zip(to, walls.shape, strict=True))
+            if inside and not walls[to] and away[to] < 0:
+                away[to] = away[row, col] + 1
+                queue.append(to)
+    return away
+
+
+def some_level(seed):
+    """Distances, and the targets of three goals on cells that can be reached."""
+    random = np.random.default_rng(seed)
+    walls = random.random((9, 9)) < 0.3
+    start = tuple(map(int, random.permutation(np.argwhere(~walls))[0]))
+    away = distances(walls, start)
+    cells = random.permutation(np.argwhere(away > 0))[:3]
+    targets = np.zeros((3, 9, 9), bool)
+    for goal, cell in enumerate(cells):
+        targets[(goal, *cell)] = True
+    return away, targets
+
+
+def test_decoys_match_the_proxies():
+    matched = jax.jit(matched_decoys)
+    levels = [some_level(seed) for seed in range(60)]
+    levels = [(away, targets) for away, targets in levels if (away > 0).sum() > 8]
+    assert len(levels) > 40
+    exact = 0
+    for seed, (away, targets) in enumerate(levels):
+        decoys = np.asarray(matched(jax.random.key(seed), jnp.asarray(away), jnp.asarray(targets)))
+        assert decoys.shape == (2, 9, 9)
+        allowed = (away > 0) & ~targets.any(axis=0)
+        for decoy, proxy in zip(decoys, targets[1:], strict=True):
+            (cell,) = map(tuple, np.argwhere(decoy))
+            assert allowed[cell]
+            misses = np.abs(away - away[proxy])
+            assert misses[cell] == misses[allowed].min()
+            exact += misses[cell] == 0
+    assert exact > len(levels)
+
+
+def nearest_to_the_first_proxy(away, targets):
+    misses = np.abs(away - away[targets[1]])
+    allowed = (away > 0) & ~targets.any(axis=0)
+    return allowed & (misses == misses[allowed].min())
+
+
+def test_decoys_are_drawn_uniformly_among_the_nearest():
+    levels = map(some_level, range(100))
+    away, targets = next(level for level in levels if nearest_to_the_first_proxy(*level).sum() == 4)
+    near = nearest_to_the_first_proxy(away, targets)
+    keys = jax.random.split(jax.random.key(0), 1000)
+    draw = jax.jit(jax.vmap(matched_decoys, in_axes=(0, None, None)))
+    counts = np.asarray(draw(keys, jnp.asarray(away), jnp.asarray(targets)))[:, 0].sum(axis=0)
+    assert np.array_equal(counts > 0, near)
+    assert stats.chisquare(counts[near]).pvalue > 1e-3
