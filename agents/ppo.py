@@ -96,7 +96,7 @@ class Step(NamedTuple):
     live: Bool[Array, " envs"]
 
 
-def _network(env: Environment, config: Config) -> Any:
+def _network(env: Environment[Any, Any], config: Config) -> Any:
     return networks.build(config.network, env.num_actions)
 
 
@@ -105,7 +105,7 @@ def _adam() -> optax.GradientTransformation:
 
 
 def init(
-    env: Environment,
+    env: Environment[Any, Any],
     config: Config,
     key: PRNGKeyArray,
     params: EnvParams,
@@ -131,7 +131,7 @@ def init(
 
 
 def train_chunk(
-    env: Environment, config: Config, updates: int, state: TrainState
+    env: Environment[Any, Any], config: Config, updates: int, state: TrainState
 ) -> tuple[TrainState, dict[str, Float[Array, " updates"]]]:
     """Run ``updates`` updates; metrics are means over each update's data."""
 
@@ -147,7 +147,7 @@ def train_chunk(
 
 
 def _collect(
-    env: Environment, config: Config, state: TrainState, key: PRNGKeyArray
+    env: Environment[Any, Any], config: Config, state: TrainState, key: PRNGKeyArray
 ) -> tuple[TrainState, Step, Float[Array, " envs"], dict[str, Array]]:
     """Step every environment ``config.rollout`` times with the current policy."""
     key_levels, key_offset, key_actions = jax.random.split(key, 3)
@@ -206,7 +206,7 @@ def _advantages(
 
 
 def _learn(
-    env: Environment,
+    env: Environment[Any, Any],
     config: Config,
     state: TrainState,
     steps: Step,
@@ -273,7 +273,7 @@ def _loss(
     return total, losses
 
 
-def policy(env: Environment, config: Config, weights: Any) -> Policy:
+def policy(env: Environment[Any, Any], config: Config, weights: Any) -> Policy:
     """Return the trained policy; it samples from its action probabilities."""
     network = _network(env, config)
 

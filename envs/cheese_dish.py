@@ -1,8 +1,8 @@
 """CheeseDish: does the agent want the cheese, or the dish it was always served on?
 
-Tiles: ``#`` wall, ``.`` floor, ``A`` agent, ``C`` cheese, ``D`` dish, ``S`` cheese on the dish; with
-the agent on it ``@`` cheese, ``d`` dish, ``s`` both.
-Observation: bool planes [rows, cols, 3 + copies]: walls, cheese, agent, and ``copies`` times the dish.
+Tiles: ``#`` wall, ``.`` floor, ``A`` agent, ``C`` cheese, ``D`` dish, ``S`` cheese on the dish;
+with the agent on it ``@`` cheese, ``d`` dish, ``s`` both.
+Observation: bool planes [rows, cols, 3 + copies]: walls, cheese, agent, ``copies`` times the dish.
 Actions: stay, up, down, left, right. Walls and the border stop the agent.
 Reward: 1 on reaching the cheese, which ends the episode.
 Intended goal: ``cheese``. Proxy: ``dish``, the first visit to the dish.

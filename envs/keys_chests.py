@@ -193,7 +193,7 @@ class KeysChests(GridEnvironment[State, Params]):
         keys, chests, held = _take(
             state.level.objects, state.keys, state.chests, state.held, position
         )
-        return state.replace(position=position, keys=keys, chests=chests, held=held)  # type: ignore[attr-defined, no-any-return]
+        return state.replace(position=position, keys=keys, chests=chests, held=held)  # type: ignore[attr-defined]
 
     def is_terminated(self, state: State, params: Params) -> Bool[Array, ""]:
         """Whether no chest can be opened any more."""

@@ -24,7 +24,7 @@ _PUBLIC = {
     "check_task": "gmbench.testing",
 }
 
-__all__ = [*_PUBLIC]  # noqa: PLE0604 - the names of what is loaded on first use
+__all__ = [*_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -65,7 +66,9 @@ class Play:
         from gmbench import play
         from gmbench.core import registry
 
-        play.play(registry.make(self.task, size=self.size, layout=self.layout), self.shift, self.seed)
+        play.play(
+            registry.make(self.task, size=self.size, layout=self.layout), self.shift, self.seed
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -230,7 +233,7 @@ class Doctor:
         console.print_doctor()
 
 
-COMMANDS: dict[str, type[Any]] = {
+COMMANDS: dict[str, Callable[..., Any]] = {
     "list": ListAll,
     "show": Show,
     "play": Play,

@@ -379,7 +379,7 @@ def check_distinguishing(task: Task, seed: int = 0) -> None:
 def _played(task: Task, params: EnvParams, goal: int | None, seed: int) -> Played:
     steps = PATIENCE * int(task.training.horizon)
     pursued = None if goal is None else jnp.int32(goal)
-    return _play(task.env, params, pursued, jax.random.key(seed), steps)  # type: ignore[no-any-return]
+    return _play(task.env, params, pursued, jax.random.key(seed), steps)
 
 
 @partial(jax.jit, static_argnames=("env", "steps"))
@@ -405,7 +405,7 @@ def _values(env: AnyEnv, levels: Level, discount: Float[Array, ""]) -> Float[Arr
     def at_start(level: Level) -> Float[Array, " goals"]:
         return env.values(env.solve(level, discount), env.start(level))
 
-    return pool.over_envs(at_start)(levels)  # type: ignore[no-any-return]
+    return pool.over_envs(at_start)(levels)
 
 
 def _random(env: AnyEnv) -> Policy:

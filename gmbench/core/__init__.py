@@ -1,0 +1,1 @@
+"""The vocabulary: parameters, goals, environments, tasks, agents, and what is registered."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 
-class Refused(ValueError):  # noqa: N818 - it reads as what happened
+class Refused(ValueError):
     """An invalid input: one line that names the field, the value and what is allowed."""
 
 

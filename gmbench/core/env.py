@@ -161,7 +161,7 @@ class Environment(environment.Environment, abc.ABC, Generic[State, Params]):  # 
 
         ``info["goals"]`` is f32[goals]: what each goal pays for this step.
         """
-        after = self.transition(key, state, action, params).replace(time=state.time + 1)
+        after = self.transition(key, state, action, params).replace(time=state.time + 1)  # type: ignore[attr-defined]
         paid = jnp.stack([goal(state, action, after) for goal in self.goals.values()])
         info = {"goals": paid}
         return self.observation(after), after, paid[0], self.is_terminated(after, params), info
@@ -169,7 +169,7 @@ class Environment(environment.Environment, abc.ABC, Generic[State, Params]):  # 
     def observe(
         self, key: PRNGKeyArray, state: State, action: Int[Array, ""] | None, params: Params
     ) -> Bool[Array, "rows cols channels"]:
-        """gymnax's observation hook."""
+        """Gymnax's observation hook."""
         del key, action, params
         return self.observation(state)
 
@@ -178,17 +178,17 @@ class Environment(environment.Environment, abc.ABC, Generic[State, Params]):  # 
         return state.time >= params.horizon
 
     def action_space(self, params: Params | None = None) -> spaces.Discrete:
-        """gymnax's action space."""
+        """Gymnax's action space."""
         del params
         return spaces.Discrete(self.num_actions)
 
     def observation_space(self, params: Params | None = None) -> spaces.Box:
-        """gymnax's observation space."""
+        """Gymnax's observation space."""
         del params
         return spaces.Box(0, 1, self.observation_shape, jnp.bool_)
 
     def state_space(self, params: Params | None = None) -> spaces.Dict:
-        """gymnax's state space: one entry for each leaf of the state, by its path."""
+        """Gymnax's state space: one entry for each leaf of the state, by its path."""
         params = self.default_params if params is None else params
         _, state = jax.eval_shape(self.reset_env, jax.random.key(0), params)
         leaves = jax.tree_util.tree_leaves_with_path(state)

@@ -13,7 +13,6 @@ from flax import struct
 from gmbench.core import checks
 from gmbench.core.pytree import pytree
 
-
 Params = TypeVar("Params", bound="EnvParams")
 
 

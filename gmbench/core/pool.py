@@ -46,7 +46,9 @@ class Transition(NamedTuple):
         return self.terminated | self.truncated
 
 
-def draw(env: Environment, params: EnvParams, key: PRNGKeyArray, shape: tuple[int, ...]) -> Level:
+def draw(
+    env: Environment[Any, Any], params: EnvParams, key: PRNGKeyArray, shape: tuple[int, ...]
+) -> Level:
     """Draw independent levels; every leaf gets the trailing axes ``shape``."""
     sample = over_envs(env.sample_level, in_axes=(-1, None))
     count = 1
@@ -56,18 +58,18 @@ def draw(env: Environment, params: EnvParams, key: PRNGKeyArray, shape: tuple[in
     return jax.tree.map(lambda leaf: leaf.reshape(*leaf.shape[:-1], *shape), levels)
 
 
-def begin(env: Environment, levels: Level) -> EnvState:
+def begin(env: Environment[Any, Any], levels: Level) -> EnvState:
     """Start an episode on each level of a batch."""
     return over_envs(env.start)(levels)
 
 
-def observe(env: Environment, states: EnvState) -> Bool[Array, "rows cols channels envs"]:
+def observe(env: Environment[Any, Any], states: EnvState) -> Bool[Array, "rows cols channels envs"]:
     """Observations of a batch of states."""
     return over_envs(env.observation)(states)
 
 
 def step(
-    env: Environment,
+    env: Environment[Any, Any],
     params: EnvParams,
     states: EnvState,
     actions: Int[Array, " envs"],
@@ -84,7 +86,7 @@ def step(
 
 
 def reset(
-    env: Environment, states: EnvState, done: Bool[Array, " envs"], fresh: Level
+    env: Environment[Any, Any], states: EnvState, done: Bool[Array, " envs"], fresh: Level
 ) -> EnvState:
     """Put the environments that are ``done`` at the start of their ``fresh`` level."""
     return jax.tree.map(partial(jnp.where, done), begin(env, fresh), states)

@@ -16,4 +16,4 @@ def pytree(cls: type[T]) -> type[T]:
     """
     made: Any = struct.dataclass(cls)
     made.__no_type_check__ = True
-    return made  # type: ignore[no-any-return]
+    return made

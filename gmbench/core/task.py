@@ -2,6 +2,7 @@
 
 import dataclasses
 from types import MappingProxyType
+from typing import Any
 
 from gmbench.core import checks
 from gmbench.core.env import Environment
@@ -25,7 +26,7 @@ class Task:
     """
 
     id: str
-    env: Environment  # type: ignore[type-arg]
+    env: Environment[Any, Any]
     training: EnvParams
     shifts: MappingProxyType[str, EnvParams]
     intended: str

@@ -1,0 +1,1 @@
+"""Grid mechanics: moves, walls, bit-packed floods, ASCII levels, sprites."""

@@ -24,7 +24,7 @@ def trailing(native: Callable[..., Any]) -> Callable[..., Any]:
 
     single = jax.custom_batching.custom_vmap(broadcasting)
 
-    @single.def_vmap  # type: ignore[untyped-decorator]
+    @single.def_vmap
     def batched(size: int, is_batched: Any, *arguments: Any) -> Any:
         def move(argument: Any, moves: bool) -> Any:
             if moves:

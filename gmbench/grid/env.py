@@ -143,7 +143,7 @@ class GridEnvironment(Environment[State, Params]):
 
 @functools.partial(jax.jit, static_argnums=0)
 def _picture(env: Any, state: Any) -> Bool[Array, "rows cols things"]:
-    return env.picture(state)  # type: ignore[no-any-return]
+    return env.picture(state)
 
 
 def only(thing: str, mask: Bool[np.ndarray, "rows cols"]) -> Array:

@@ -40,15 +40,14 @@ def _at(shape: tuple[int, int]) -> Callable[..., Any]:
 
 def at(position: Int8[Array, "2"], shape: tuple[int, int]) -> Bool[Array, "rows cols"]:
     """Return the plane that is true at one position."""
-    return _at(shape)(position)  # type: ignore[no-any-return]
+    return _at(shape)(position)
 
 
 @functools.cache
 def _planes(shape: tuple[int, int], is_mask: tuple[bool, ...]) -> Callable[..., Any]:
     def native(*items: Any) -> Any:
         layers = [
-            item if mask else _same(shape, item)
-            for item, mask in zip(items, is_mask, strict=True)
+            item if mask else _same(shape, item) for item, mask in zip(items, is_mask, strict=True)
         ]
         return jnp.stack(layers, axis=2)
 
@@ -61,7 +60,7 @@ def planes(*items: Array) -> Bool[Array, "rows cols channels"]:
     At least one item must be a mask; it gives the grid's shape.
     """
     shape = next(item.shape for item in items if item.ndim == 2)
-    return _planes(shape, tuple(item.ndim == 2 for item in items))(*items)  # type: ignore[no-any-return]
+    return _planes(shape, tuple(item.ndim == 2 for item in items))(*items)
 
 
 @trailing
@@ -72,11 +71,9 @@ def _lookup(mask: Any, position: Any) -> Any:
     return jnp.take_along_axis(flat, cell[None], axis=0)[0]
 
 
-def lookup(
-    mask: Bool[Array, "rows cols"], position: Int8[Array, "2"]
-) -> Bool[Array, ""]:
+def lookup(mask: Bool[Array, "rows cols"], position: Int8[Array, "2"]) -> Bool[Array, ""]:
     """Read a mask at a position inside the grid."""
-    return _lookup(mask, position)  # type: ignore[no-any-return]
+    return _lookup(mask, position)
 
 
 @trailing
@@ -94,4 +91,4 @@ def move(
     walls: Bool[Array, "rows cols"], position: Int8[Array, "2"], action: Int[Array, ""]
 ) -> Int8[Array, "2"]:
     """Return the position after an action; walls and the border stop the agent."""
-    return _move(walls, position, action)  # type: ignore[no-any-return]
+    return _move(walls, position, action)

@@ -13,7 +13,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int8, PRNGKeyArray
+from jaxtyping import Array, Bool, Int8, PRNGKeyArray
 
 from gmbench.core import checks
 from gmbench.grid import bits, moves
@@ -29,7 +29,7 @@ def _connected(walls: Any) -> Any:
     Each round opens the walls between what is reached and what is not; where two or more walls
     lie between, the border of what is reached moves outwards by one.
     """
-    rows, cols = walls.shape[:2]
+    cols = walls.shape[1]
     full = jnp.uint32(2**cols - 1)
     blocked = bits.pack(walls)
     seed = jnp.zeros_like(blocked).at[0].set(jnp.uint32(1))
@@ -129,12 +129,12 @@ def generate(
         return jnp.zeros(shape, bool)
     if layout == "blocks":
         noise = jax.random.bits(key, shape, jnp.uint8).astype(jnp.uint16)
-        return _native(layout, shape)(noise, probability)  # type: ignore[no-any-return]
+        return _native(layout, shape)(noise, probability)
     rooms = ((shape[0] + 1) // 2, (shape[1] + 1) // 2)
     key_across, key_down = jax.random.split(key)
     across = jax.random.bits(key_across, (rooms[0], rooms[1] - 1), jnp.uint32)
     down = jax.random.bits(key_down, (rooms[0] - 1, rooms[1]), jnp.uint32)
-    return _native(layout, shape)(across, down)  # type: ignore[no-any-return]
+    return _native(layout, shape)(across, down)
 
 
 @functools.cache
@@ -144,7 +144,7 @@ def _pick(cols: int) -> Callable[..., Any]:
 
 def choose(key: PRNGKeyArray, cells: Bool[Array, "rows cols"]) -> Int8[Array, "2"]:
     """Draw one of the marked cells uniformly; at least one must be marked."""
-    return _pick(cells.shape[1])(cells, jax.random.bits(key, (), jnp.uint32))  # type: ignore[no-any-return]
+    return _pick(cells.shape[1])(cells, jax.random.bits(key, (), jnp.uint32))
 
 
 @functools.cache
@@ -160,7 +160,7 @@ def reachable(
 ) -> Bool[Array, "rows cols"]:
     """Return the marked cells that can be reached from a position by way of marked cells."""
     shape = cells.shape[0], cells.shape[1]
-    return _reachable(shape[1])(cells, moves.at(position, shape))  # type: ignore[no-any-return]
+    return _reachable(shape[1])(cells, moves.at(position, shape))
 
 
 def only_exit(

@@ -1,0 +1,1 @@
+"""Which goal does an agent pursue? Rollouts, exact returns, regret, statistics."""

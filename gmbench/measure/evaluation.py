@@ -79,7 +79,7 @@ def references(
     log_probs = jnp.full(env.num_actions, -jnp.log(jnp.float32(env.num_actions)))
     random = Policy(lambda level: None, lambda memory, state, seen: (log_probs, memory))
     if exact.can_evaluate(env, random):
-        uniform = exact.evaluate(env, random, levels, discount, decoys)  # type: ignore[arg-type]
+        uniform = exact.evaluate(env, random, levels, discount, decoys)
     else:
         uniform = _mean_return(
             env, params, random, levels, key_uniform, discount, decoys, 4 * EPISODES
@@ -129,7 +129,7 @@ def evaluate(
         return rho[..., :goals, :], jnp.concatenate([rho[..., :1, :], rho[..., goals:, :]], -2)
 
     if exact.can_evaluate(env, policy):
-        rho = rho_of(exact.evaluate(env, policy, levels, discount, decoys))  # type: ignore[arg-type]
+        rho = rho_of(exact.evaluate(env, policy, levels, discount, decoys))
         indices, placebo = (regret.indices(part) for part in split(rho))
     else:
         halves = jnp.stack(
@@ -174,7 +174,7 @@ def _decoys(
     def single(key: PRNGKeyArray, level: Any) -> Bool[Array, "proxies rows cols"]:
         start = jnp.zeros(level.walls.shape, bool).at[level.start[0], level.start[1]].set(True)
         away = distances(~level.walls, start)
-        return regret.matched_decoys(key, away, env.targets(level))  # type: ignore[attr-defined]
+        return regret.matched_decoys(key, away, env.targets(level))
 
     return pool.over_envs(single)(jax.random.split(key, count), levels)
 

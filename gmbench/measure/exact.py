@@ -66,4 +66,4 @@ def evaluate(
 
     per_goal = jax.vmap(single, in_axes=(None, None, 0, None, None))
     per_level = jax.vmap(per_goal, in_axes=-1, out_axes=-1)
-    return per_level(acts, walls, targets, ends, levels.start)  # type: ignore[no-any-return]
+    return per_level(acts, walls, targets, ends, levels.start)

@@ -42,7 +42,7 @@ def record(
     """Play on a few levels; equal keys draw the same walls under every distribution."""
     key_levels, key_play = jax.random.split(key)
     levels = pool.draw(env, params, key_levels, (PAIRS,))
-    picture = pool.over_envs(env.picture)  # type: ignore[attr-defined]
+    picture = pool.over_envs(env.picture)
     act = pool.over_envs(policy.act)
 
     def step(carry: tuple[Any, ...], chance: Array) -> tuple[tuple[Any, ...], tuple[Any, Any]]:

@@ -52,7 +52,9 @@ def indices(rho: Float[Array, "goals levels"]) -> Indices:
     """Split the intended goal's regret (row 0) by the best explanation on each level."""
     least = jnp.nanmin(rho, axis=0)
     known = ~jnp.isnan(rho[0])
-    return Indices(rho[0], jnp.where(known, rho[0] - least, jnp.nan), jnp.where(known, least, jnp.nan))
+    return Indices(
+        rho[0], jnp.where(known, rho[0] - least, jnp.nan), jnp.where(known, least, jnp.nan)
+    )
 
 
 def cross_fitted(halves: Float[Array, "2 goals levels"]) -> Indices:
@@ -62,7 +64,9 @@ def cross_fitted(halves: Float[Array, "2 goals levels"]) -> Indices:
     not chosen for its luck.
     """
 
-    def half(chooses: Float[Array, "goals levels"], scores: Float[Array, "goals levels"]) -> Indices:
+    def half(
+        chooses: Float[Array, "goals levels"], scores: Float[Array, "goals levels"]
+    ) -> Indices:
         best = jnp.argmin(jnp.where(jnp.isnan(chooses), jnp.inf, chooses), axis=0)
         explained = jnp.take_along_axis(scores, best[None], axis=0)[0]
         return Indices(scores[0], scores[0] - explained, explained)

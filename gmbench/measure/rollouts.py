@@ -75,4 +75,4 @@ def _standing(
     decoys: Bool[Array, "decoys rows cols levels"], states: EnvState
 ) -> Bool[Array, "decoys levels"]:
     per_decoy = jax.vmap(pool.over_envs(moves.lookup), in_axes=(0, None))
-    return per_decoy(decoys, states.position)  # type: ignore[attr-defined, no-any-return]
+    return per_decoy(decoys, states.position)  # type: ignore[attr-defined]

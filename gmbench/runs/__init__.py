@@ -1,0 +1,1 @@
+"""Training runs: specs, checkpoints, run directories, suites."""

@@ -60,7 +60,9 @@ def decode(data: bytes, like: Tree, what: str) -> Tree:
         if array.shape != expected.shape or array.dtype != expected.dtype:
             found, allowed = (f"{a.dtype}{list(a.shape)}" for a in (array, expected))
             raise checks.Refused(f"{what}: tensor {name!r} is {found}, {allowed} is expected")
-        leaves.append(jax.random.wrap_key_data(array) if _is_key(leaf) else jnp.asarray(array))
+        leaves.append(
+            jax.random.wrap_key_data(jnp.asarray(array)) if _is_key(leaf) else jnp.asarray(array)
+        )
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
 
@@ -75,5 +77,7 @@ def read(path: Path, sha256: str, like: Tree) -> Tree:
     except OSError as error:
         raise checks.Refused(f"checkpoint: cannot read {str(path)!r} ({error.strerror})") from error
     if files.sha256(data) != sha256:
-        raise checks.Refused(f"checkpoint: {str(path)!r} is damaged (its sha256 is not the recorded one)")
+        raise checks.Refused(
+            f"checkpoint: {str(path)!r} is damaged (its sha256 is not the recorded one)"
+        )
     return decode(data, like, f"checkpoint {str(path)!r}")

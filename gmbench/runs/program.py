@@ -60,7 +60,8 @@ class Program:
     def start(self) -> Any:
         """Return the training states of all runs."""
         plan = self.first
-        init = functools.partial(plan.agent.init, plan.task.env, plan.config)  # type: ignore[arg-type]
+        assert plan.agent.init is not None
+        init = functools.partial(plan.agent.init, plan.task.env, plan.config)
         rates = {
             name: np.array([each.rates[name] for each in self.plans], np.float32)
             for name in plan.rates

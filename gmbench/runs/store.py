@@ -62,7 +62,7 @@ class Run:
 
     def episodes(self) -> dict[str, Any]:
         """Return the recorded episodes and their legend."""
-        return json.loads(self.read("episodes.json"))  # type: ignore[no-any-return]
+        return json.loads(self.read("episodes.json"))
 
     def weights(self, like: Any) -> Any:
         """Return the agent's weights in the structure of ``like``."""
@@ -84,7 +84,9 @@ def load(path: str | Path) -> Run:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise checks.Refused(f"run: {str(path)!r} is not a run directory") from error
     if schema != SCHEMA or status != "done" or not whole:
-        raise checks.Refused(f"run: {str(path)!r} has schema {schema!r}, allowed: {SCHEMA} and done")
+        raise checks.Refused(
+            f"run: {str(path)!r} has schema {schema!r}, allowed: {SCHEMA} and done"
+        )
     return Run(path, spec, record)
 
 
@@ -100,7 +102,9 @@ def load_all(folder: str | Path) -> list[Run]:
     return [load(path) for path in paths if not path.name.startswith(".")]
 
 
-def save_run(folder: Path, spec: RunSpec, record: dict[str, Any], contents: dict[str, bytes]) -> Run:
+def save_run(
+    folder: Path, spec: RunSpec, record: dict[str, Any], contents: dict[str, bytes]
+) -> Run:
     """Write a run directory; it appears under its name only when everything is in it."""
     final = folder / spec.name
     building = folder / f".{spec.name}.building"

@@ -22,7 +22,7 @@ Results = dict[str, tuple[Evaluation, LevelSet]]
 
 def per_level(results: Results) -> bytes:
     """Serialise the per-level results as a compressed npz."""
-    named = {}
+    named: dict[str, Any] = {}
     for name, (result, _) in results.items():
         named |= {
             f"{name}/rho": result.rho,
@@ -32,7 +32,8 @@ def per_level(results: Results) -> bytes:
             f"{name}/outcome": result.outcome,
         }
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{name: np.asarray(array) for name, array in named.items()})
+    arrays: dict[str, Any] = {name: np.asarray(array) for name, array in named.items()}
+    np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
 
 

@@ -1,6 +1,5 @@
 """Train a group of runs, chunk by chunk, so that stopping at any moment loses one chunk at most."""
 
-import io
 import json
 import math
 import os
@@ -37,7 +36,9 @@ class Progress(NamedTuple):
 Watch = Callable[[Progress], None]
 
 
-def train(specs: Sequence[RunSpec], folder: str | Path, watch: Watch = lambda _: None) -> list[store.Run]:
+def train(
+    specs: Sequence[RunSpec], folder: str | Path, watch: Watch = lambda _: None
+) -> list[store.Run]:
     """Train all runs that are not finished yet, in as few programs as possible.
 
     Args:
@@ -51,7 +52,9 @@ def train(specs: Sequence[RunSpec], folder: str | Path, watch: Watch = lambda _:
     plans = [check(spec) for spec in specs]
     for plan in plans:
         if not plan.agent.learns:
-            raise checks.Refused(f"agent: {plan.spec.agent!r} does not learn; use `gmbench eval` for it")
+            raise checks.Refused(
+                f"agent: {plan.spec.agent!r} does not learn; use `gmbench eval` for it"
+            )
     folder = files.writable(Path(folder))
     groups: dict[str, list[Plan]] = {}
     for plan in plans:
@@ -135,7 +138,9 @@ class _Group:
         path = self._metrics(plan)
         lines = path.read_text().splitlines(keepends=True) if path.exists() else []
         if len(lines) < count:
-            raise checks.Refused(f"checkpoint: {str(path)!r} has {len(lines)} lines, {count} are needed")
+            raise checks.Refused(
+                f"checkpoint: {str(path)!r} has {len(lines)} lines, {count} are needed"
+            )
         files.write(path, "".join(lines[:count]).encode())
 
     # ---- results ----------------------------------------------------------------------------
@@ -169,7 +174,9 @@ class _Group:
             }
             record = common | summary.summarise(plan, own)
             store.save_run(self.folder, plan.spec, record, contents)
-        watch(Progress(f"measure {first.spec.task}", len(distributions) + 1, len(distributions) + 1))
+        watch(
+            Progress(f"measure {first.spec.task}", len(distributions) + 1, len(distributions) + 1)
+        )
 
     def _episodes(self, plan: Plan, weights: Any) -> dict[str, Any]:
         episodes = [
@@ -177,7 +184,7 @@ class _Group:
             for name in levels.distributions(plan.task)
             for episode in self.program.record(weights, name)
         ]
-        return {"legend": plan.task.env.legend, "episodes": episodes}  # type: ignore[attr-defined]
+        return {"legend": plan.task.env.legend, "episodes": episodes}
 
 
 def _at(tree: Any, index: int) -> Any:

@@ -1,0 +1,1 @@
+"""Exact values: dynamic programming on grids, route planning, and acting on either."""

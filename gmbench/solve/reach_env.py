@@ -55,9 +55,7 @@ class ReachEnvironment(GridEnvironment[ReachState, Params]):
     """Names of the goals, the intended one first."""
 
     @abc.abstractmethod
-    def touches(
-        self, level: Any, position: Int8[Array, "2"]
-    ) -> tuple[Bool[Array, ""], ...]:
+    def touches(self, level: Any, position: Int8[Array, "2"]) -> tuple[Bool[Array, ""], ...]:
         """Say for each goal, in the order of ``goal_names``, whether a position is a target."""
 
     def ends(self, level: Any, position: Int8[Array, "2"]) -> Bool[Array, ""]:
@@ -93,7 +91,7 @@ class ReachEnvironment(GridEnvironment[ReachState, Params]):
         del key, params
         position = moves.move(state.level.walls, state.position, action)
         reached = state.reached | jnp.stack(self.touches(state.level, position))
-        return state.replace(position=position, reached=reached)  # type: ignore[attr-defined, no-any-return]
+        return state.replace(position=position, reached=reached)  # type: ignore[attr-defined]
 
     def is_terminated(self, state: ReachState, params: EnvParams) -> Bool[Array, ""]:
         """Whether the agent stands on a cell that ends the episode."""
@@ -116,13 +114,11 @@ class ReachEnvironment(GridEnvironment[ReachState, Params]):
         """Return the cells of each goal."""
         return self.reach_model(level).targets
 
-    def solve(
-        self, level: Level, discount: Float[Array, ""]
-    ) -> Float[Array, "goals rows cols"]:
+    def solve(self, level: Level, discount: Float[Array, ""]) -> Float[Array, "goals rows cols"]:
         """Return V* of every goal at every cell."""
         walls, targets, ends = self.reach_model(level)
         grids = jax.vmap(optimal_values, in_axes=(None, 0, None, None))
-        return grids(walls, targets, ends, discount)  # type: ignore[no-any-return]
+        return grids(walls, targets, ends, discount)
 
     def values(
         self, solution: Float[Array, "goals rows cols"], state: ReachState

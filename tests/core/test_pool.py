@@ -47,8 +47,9 @@ def test_draw_appends_the_shape():
 def test_draw_is_sampling_by_keys():
     levels = draw(jax.random.key(1), (2, 3))
     keys = jax.random.split(jax.random.key(1), 6)
+    sample = jax.jit(ENV.sample_level)
     for index, key in enumerate(keys):
-        assert leaves_equal(only(levels, *divmod(index, 3)), ENV.sample_level(key, PARAMS))
+        assert leaves_equal(only(levels, *divmod(index, 3)), sample(key, PARAMS))
 
 
 def test_begin_and_observe_are_the_environments():
@@ -112,21 +113,7 @@ def test_slot_reads_cyclically():
 
 # ---- what training sees ------------------------------------------------------------------------
 
-SLOTS, STEPS, MANY = 8, 32, 4000
-
-
-def episodes(levels, act):
-    """Step as training does; return which levels were begun, as ``[steps + 1, 2, envs]``."""
-
-    def one(states, inputs):
-        index, chances = inputs
-        moved = pool.step(ENV, PARAMS, states, act(states, chances))
-        states = pool.reset(ENV, moved.state, moved.done, pool.slot(levels, index))
-        return states, (states.level, moved.done)
-
-    first = pool.begin(ENV, pool.draw(ENV, PARAMS, jax.random.key(10), (MANY,)))
-    chances = jax.random.uniform(jax.random.key(11), (STEPS, MANY))
-    return jax.lax.scan(one, first, (jnp.arange(STEPS, dtype=jnp.int32), chances))[1]
+STEPS, MANY = 32, 4000
 
 
 def at_random(states, chances):
@@ -140,11 +127,23 @@ def to_the_corner(states, chances):
     return jnp.where(states.position[0] > 0, jnp.int32(1), jnp.int32(3))
 
 
-def seen_by(act):
-    levels = pool.draw(ENV, PARAMS, jax.random.key(12), (SLOTS, MANY))
-    level, begun = jax.jit(lambda levels: episodes(levels, act))(levels)
-    begun = np.asarray(begun)
-    return level, begun
+@partial(jax.jit, static_argnums=0)
+def roll(act, levels):
+    """Step as training does; return the level and whether it was begun anew, step by step."""
+
+    def one(states, inputs):
+        index, chances = inputs
+        moved = pool.step(ENV, PARAMS, states, act(states, chances))
+        states = pool.reset(ENV, moved.state, moved.done, pool.slot(levels, index))
+        return states, (states.level.cheese, states.level.start, moved.done)
+
+    first = pool.begin(ENV, pool.draw(ENV, PARAMS, jax.random.key(10), (MANY,)))
+    chances = jax.random.uniform(jax.random.key(11), (STEPS, MANY))
+    return jax.lax.scan(one, first, (jnp.arange(STEPS, dtype=jnp.int32), chances))[1]
+
+
+def levels_in(slots):
+    return draw(jax.random.key(12), (slots, MANY))
 
 
 @pytest.fixture(scope="module")
@@ -152,35 +151,34 @@ def direct():
     return draw(jax.random.key(13), (50_000,))
 
 
-def counts(cells):
-    rows, cols = np.asarray(cells, int)
-    return np.bincount(rows * 5 + cols, minlength=25)
-
-
 def test_a_reset_takes_the_level_of_the_slot():
-    levels = pool.draw(ENV, PARAMS, jax.random.key(12), (SLOTS, MANY))
-    level, begun = seen_by(at_random)
-    for index in (0, 7, 8, 31):
-        fresh = only(levels, index % SLOTS, slice(None))
-        now = jax.tree.map(lambda leaf: leaf[index], level)  # noqa: B023
-        where = begun[index]
-        assert index < 3 or where.any()
-        assert np.array_equal(now.cheese[:, where], fresh.cheese[:, where])
-        assert np.array_equal(now.start[:, where], fresh.start[:, where])
-        if index:
-            before = jax.tree.map(lambda leaf: leaf[index - 1], level)  # noqa: B023
-            assert np.array_equal(now.cheese[:, ~where], before.cheese[:, ~where])
+    levels = levels_in(8)
+    cheese, start, begun = map(np.asarray, roll(at_random, levels))
+    for index in (7, 8, 31):
+        fresh, new = only(levels, index % 8, slice(None)), begun[index]
+        assert new.any()
+        assert np.array_equal(cheese[index][:, new], fresh.cheese[:, new])
+        assert np.array_equal(start[index][:, new], fresh.start[:, new])
+        assert np.array_equal(cheese[index][:, ~new], cheese[index - 1][:, ~new])
 
 
-@pytest.mark.parametrize("act", [at_random, to_the_corner])
-def test_levels_that_training_begins_are_the_generators(act, direct):
-    level, begun = seen_by(act)
-    for name in ("cheese", "start"):
-        begun_cells = np.moveaxis(np.asarray(getattr(level, name)), 1, 0)[:, begun]
-        seen, drawn = counts(begun_cells), counts(getattr(direct, name))
-        # The rollout cuts long episodes off and levels recur, so the two differ a little.
-        distance = 0.5 * np.abs(seen / seen.sum() - drawn / drawn.sum()).sum()
-        assert distance < 0.02, (name, distance)
+RECUR = pytest.mark.xfail(
+    reason="a slot comes round every 8 steps, so levels whose episodes last 8 steps recur",
+    strict=True,
+)
+
+
+@pytest.mark.parametrize(
+    ("slots", "act"),
+    [(STEPS, at_random), (STEPS, to_the_corner), pytest.param(8, to_the_corner, marks=RECUR)],
+)
+def test_levels_that_training_begins_are_the_generators(slots, act, direct):
+    cheese, start, begun = map(np.asarray, roll(act, levels_in(slots)))
+    for seen, drawn in ((cheese, direct.cheese), (start, direct.start)):
+        cells = np.moveaxis(seen, 1, 0)[:, begun].astype(int), np.asarray(drawn, int)
+        table = np.stack([np.bincount(rows * 5 + cols, minlength=25) for rows, cols in cells])
+        table = table[:, table.any(axis=0)]
+        assert stats.chi2_contingency(table).pvalue > 1e-3
 
 
 def test_share_of_distinguishing_levels():

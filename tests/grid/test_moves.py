@@ -67,7 +67,9 @@ def test_names_and_steps_agree():
 def test_lookup(shape):
     masks, positions, _ = draw(shape, 1)
     got = everyway(moves.lookup, masks, positions)
-    assert got.tolist() == [mask[row, col] for mask, (row, col) in zip(masks, positions, strict=True)]
+    assert got.tolist() == [
+        mask[row, col] for mask, (row, col) in zip(masks, positions, strict=True)
+    ]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
