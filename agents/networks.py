@@ -157,10 +157,6 @@ class Heads(nn.Module):
 class MLP(nn.Module):
     """Fully connected layers shared by policy and value.
 
-    Initial weights follow Huang et al. 2022 (The 37 implementation details of proximal policy
-    optimization, core detail 2): orthogonal with gain sqrt(2), .01 for the policy, 1 for the
-    value.
-
     Attributes:
         num_actions: number of logits.
         hidden: units of each layer.
@@ -177,6 +173,32 @@ class MLP(nn.Module):
         features = _flatten(observation.astype(jnp.float32))
         for units in self.hidden:
             features = self.activation(Dense(units)(features))
+        return Heads(self.num_actions)(features)
+
+
+class ConvMLP(nn.Module):
+    """One 3x3 convolution, then fully connected layers.
+
+    The convolution shares between cells what an agent must know about the cells next to it, which
+    the plain MLP learns anew for each cell.
+
+    Attributes:
+        num_actions: number of logits.
+        channels: features of the convolution.
+        hidden: units of each further layer.
+    """
+
+    num_actions: int
+    channels: int = 8
+    hidden: tuple[int, ...] = (128, 64)
+
+    @nn.compact
+    def __call__(self, observation: Observation) -> Outputs:
+        """Compute logits and value."""
+        planes = jnp.moveaxis(observation.astype(jnp.float32), 2, 0)
+        features = _flatten(nn.relu(Conv3x3(self.channels)(planes)))
+        for units in self.hidden:
+            features = nn.relu(Dense(units)(features))
         return Heads(self.num_actions)(features)
 
 
@@ -224,6 +246,7 @@ def _flatten(planes: Float[Array, "a b c *batch"]) -> Float[Array, "features *ba
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "mlp": MLP,
+    "conv_mlp": ConvMLP,
     # Small grids lose whole walls to pooling: here 13x13 is pooled once, 8x8 and smaller never.
     "impala_small": partial(Impala, channels=(16, 32), blocks=1, pool_above=8),
     "impala_large": Impala,

@@ -25,7 +25,7 @@ class Config:
     """Gamma; below 1, or postponing would cost nothing."""
 
 
-def policy(goal: int, env: Environment[Any, Any], config: Config, weights: None) -> Policy:
+def policy(goal: int, env: Environment[Any, Any], config: Config, weights: Any) -> Policy:
     """Return the optimal policy for one goal, by its place in ``env.goals``."""
     del weights
     return oracle(env, env.default_params, goal, jnp.float32(config.discount))

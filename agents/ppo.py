@@ -33,27 +33,27 @@ from . import networks
 class Config:
     """Settings of PPO. Floats can differ between runs of one program; the rest cannot."""
 
-    network: str = "mlp"
+    network: str = "conv_mlp"
     """Name of a network in :mod:`gmbench.agents.networks`."""
     envs: int = 256
     """Environments stepped side by side."""
-    rollout: int = 32
+    rollout: int = 16
     """Steps of each environment between updates."""
-    slots: int = 8
-    """Fresh levels drawn for each environment before each rollout."""
+    slots: int = 4
+    """Fresh levels in the pool before each rollout, as a multiple of ``envs``."""
     epochs: int = 4
     """Passes over each rollout."""
     minibatches: int = 4
     """Gradient steps in a pass; each sees its own environments."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 4e-3
     """Adam's step size at the start; it falls linearly to zero at the last update."""
-    discount: float = 0.99
+    discount: float = 0.95
     """Gamma."""
-    gae: float = 0.95
+    gae: float = 0.9
     """Lambda of generalised advantage estimation."""
     clip: float = 0.2
     """How far the probability ratio may leave 1."""
-    entropy: float = 0.01
+    entropy: float = 0.003
     """Weight of the entropy bonus."""
     critic: float = 0.5
     """Weight of the value loss."""
@@ -150,15 +150,16 @@ def _collect(
     env: Environment[Any, Any], config: Config, state: TrainState, key: PRNGKeyArray
 ) -> tuple[TrainState, Step, Float[Array, " envs"], dict[str, Array]]:
     """Step every environment ``config.rollout`` times with the current policy."""
-    key_levels, key_offset, key_actions = jax.random.split(key, 3)
-    levels = pool.draw(env, state.params, key_levels, (config.slots, config.envs))
-    offset = jax.random.randint(key_offset, (), 0, config.slots)
+    key_levels, key_starts, key_actions = jax.random.split(key, 3)
+    count = config.slots * config.envs
+    levels = pool.fill(env, state.params, key_levels, count, config.envs)
+    starts = jax.random.randint(key_starts, (config.rollout,), 0, count)
     chances = jax.random.uniform(key_actions, (config.rollout, config.envs))
     network = partial(_network(env, config).apply, state.weights)
 
     def step(carry: tuple[Any, ...], inputs: tuple[Any, Any]) -> tuple[Any, Step]:
         envs, earned, totals = carry
-        index, chance = inputs
+        place, chance = inputs
         observation = pool.observe(env, envs)
         logits, value = network(observation)
         log_probs = jax.nn.log_softmax(logits, axis=0)
@@ -173,14 +174,14 @@ def _collect(
             totals[1] + jnp.sum(ended),
             totals[2] + jnp.sum(live),
         )
-        envs = pool.reset(env, moved.state, ended, pool.slot(levels, index))
+        envs = pool.reset(env, moved.state, ended, pool.window(levels, place, config.envs))
         log_prob = jnp.take_along_axis(log_probs, action[None].astype(jnp.int32), axis=0)[0]
         out = Step(observation, action, log_prob, value, moved.goals[0], moved.terminated, live)
         return (envs, jnp.where(ended, jnp.float32(0), earned), totals), out
 
     nothing = jnp.zeros(len(env.goal_names), jnp.float32), jnp.int32(0), jnp.int32(0)
-    inputs = (offset + jnp.arange(config.rollout, dtype=jnp.int32), chances)
-    (envs, earned, totals), steps = jax.lax.scan(step, (state.envs, state.earned, nothing), inputs)
+    first = (state.envs, state.earned, nothing)
+    (envs, earned, totals), steps = jax.lax.scan(step, first, (starts, chances))
     _, last_value = network(pool.observe(env, envs))
     paid, episodes, live_steps = totals
     metrics = {f"return/{name}": paid[i] / episodes for i, name in enumerate(env.goal_names)}

@@ -16,7 +16,7 @@ class Config:
     """There is nothing to set."""
 
 
-def policy(env: Environment[Any, Any], config: Config, weights: None) -> Policy:
+def policy(env: Environment[Any, Any], config: Config, weights: Any) -> Policy:
     """Return the policy that takes every action equally often."""
     del config, weights
     uniform = jnp.full(env.num_actions, -jnp.log(jnp.float32(env.num_actions)))

@@ -20,7 +20,7 @@ _PUBLIC = {
     "evaluate": "gmbench.measure.evaluation",
     "load": "gmbench.runs.store",
     "load_all": "gmbench.runs.store",
-    "report": "gmbench.report.html",
+    "write_report": "gmbench.report.html",
     "check_task": "gmbench.testing",
 }
 

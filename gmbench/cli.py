@@ -1,7 +1,9 @@
 """The command line. Only what a command needs is imported, so ``--help`` answers at once."""
 
+import contextlib
 import dataclasses
 import errno
+import functools
 import json
 import os
 import sys
@@ -277,10 +279,11 @@ def _fail(message: str) -> None:
 
 
 def _use_all_cores() -> None:
-    """Give each core a host device of its own, over which groups of runs are sharded."""
+    """Give each core a host device of its own, unless it was set how many there are."""
     import jax
 
-    jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+    if jax.config.jax_num_cpu_devices < 0:
+        jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
 
 
 def _settings(pairs: tuple[str, ...]) -> dict[str, int | float | str]:
@@ -306,8 +309,10 @@ def _train_and_print(specs: list[Any], out: Path) -> list[Any]:
     from gmbench.report import console, table
     from gmbench.runs.train import train
 
-    with console.progress() as watch:
-        runs = train(specs, out, watch)
+    with contextlib.ExitStack() as stack:
+        # The bar appears with the first progress: what is refused before is one line, no more.
+        watch = functools.cache(lambda: stack.enter_context(console.progress()))
+        runs = train(specs, out, lambda report: watch()(report))
     rows = table.summarise(runs)
     table.print_table(rows)
     for row in rows:
@@ -321,4 +326,4 @@ def _writable_file(field: str, path: Path) -> None:
 
     if path.is_dir():
         raise checks.Refused(f"{field}: {str(path)!r} is a folder, a file name is needed")
-    files.writable(path.parent)
+    files.writable(path.parent, field)

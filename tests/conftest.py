@@ -1,9 +1,13 @@
 """Settings that every test runs under, made before JAX starts a backend."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import hypothesis
 import jax
+import pytest
 
 CACHE = Path(__file__).parent.parent / ".cache" / "jax"
 
@@ -16,3 +20,57 @@ jax.config.update("jax_compilation_cache_dir", str(CACHE))
 # The first example compiles, so a deadline per example would only measure the compiler.
 hypothesis.settings.register_profile("gmbench", deadline=None)
 hypothesis.settings.load_profile("gmbench")
+
+TRAIN = ("train", "CheeseCorner-v0", "--size", "5", "--alpha", "0", "0.3", "--steps", "32000")
+TRAIN += ("--config", "envs=8", "rollout=4", "slots=2", "--out")
+"""A command that trains two tiny runs: 1000 updates in 20 chunks; a folder is to follow."""
+
+
+@pytest.fixture(scope="session")
+def command():
+    """Return how to start the command line in a process of its own."""
+
+    def start(*arguments, **options):
+        environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(CACHE), "COLUMNS": "100"}
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            [sys.executable, "-m", "gmbench", *map(str, arguments)],
+            **{"env": environment, "stdout": pipe, "stderr": pipe, "text": True} | options,
+        )
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def train():
+    """Return the arguments that train a tiny group of runs; a folder is to follow."""
+    return TRAIN
+
+
+@pytest.fixture(scope="session")
+def group(command, train, tmp_path_factory):
+    """Return a results folder with the two runs of ``train``, to be left as it is."""
+    folder = tmp_path_factory.mktemp("group")
+    process = command(*train, folder)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    return folder
+
+
+@pytest.fixture
+def refused(capfd):
+    """Return a function that runs a command, which must be refused in one line; returns it."""
+    from gmbench import cli  # importing gmbench starts a backend, so not before the settings above
+
+    def run(*arguments):
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            cli.main([str(argument) for argument in arguments])
+        printed, error = capfd.readouterr()
+        assert stopped.value.code == 2
+        assert printed == ""
+        assert len(error.splitlines()) == 1, error
+        assert error.startswith("gmbench: ")
+        return error
+
+    return run

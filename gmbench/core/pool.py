@@ -1,8 +1,8 @@
 """Batches of environments, reset from a pool of levels drawn outside the step loop.
 
 Drawing a level costs a hundred times a step, so a loop that regenerates levels at every step
-spends its time there. Here a rollout first draws ``slots`` fresh levels for each environment; the
-step loop only copies one where an episode has ended.
+spends its time there. Here a rollout first fills a pool of fresh levels; the step loop only copies
+one where an episode has ended.
 
 Batches live on the TRAILING axis: a level's walls are ``[rows, cols, envs]``. With the batch
 innermost, comparisons and selections vectorise on CPU and coalesce on GPU.
@@ -92,11 +92,25 @@ def reset(
     return jax.tree.map(partial(jnp.where, done), begin(env, fresh), states)
 
 
-def slot(pool: Level, index: Int[Array, ""]) -> Level:
-    """Read one level for each environment out of a pool ``[..., slots, envs]``, cyclically."""
+def fill(
+    env: Environment[Any, Any], params: EnvParams, key: PRNGKeyArray, count: int, envs: int
+) -> Level:
+    """Draw a pool of ``count`` levels for ``envs`` environments to share.
+
+    The first ``envs`` levels are repeated at the end, so that every :func:`window` is contiguous.
+    """
+    levels = draw(env, params, key, (count,))
+    return jax.tree.map(lambda leaf: jnp.concatenate([leaf, leaf[..., :envs]], axis=-1), levels)
+
+
+def window(levels: Level, start: Int[Array, ""], envs: int) -> Level:
+    """Read one level for each environment, beginning at a random place of a pool.
+
+    Every environment draws from the whole pool. Had each its own few levels, those with short
+    episodes would come round more often, and the share of easy levels would be too high.
+    """
 
     def read(leaf: Array) -> Array:
-        wrapped = jax.lax.rem(index, jnp.int32(leaf.shape[-2]))
-        return jax.lax.dynamic_index_in_dim(leaf, wrapped, axis=leaf.ndim - 2, keepdims=False)
+        return jax.lax.dynamic_slice_in_dim(leaf, start, envs, axis=leaf.ndim - 1)
 
-    return jax.tree.map(read, pool)
+    return jax.tree.map(read, levels)

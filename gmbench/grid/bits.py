@@ -57,7 +57,7 @@ def pick(
     in_row = jax.lax.population_count(words)
     upto = jnp.cumsum(in_row, axis=0, dtype=jnp.uint32)
     rank = jax.lax.rem(random, jnp.maximum(upto[-1], jnp.uint32(1)))
-    row = jnp.minimum(jnp.sum(upto <= rank, axis=0, dtype=jnp.int32), words.shape[0] - 1)
+    row = jnp.minimum(jnp.sum(upto <= rank[None], axis=0, dtype=jnp.int32), words.shape[0] - 1)
     word = jnp.take_along_axis(words, row[None], axis=0)[0]
     before = jnp.take_along_axis(upto - in_row, row[None], axis=0)[0]
     cells = (word[None] >> _columns(cols, words.ndim + 1)[0]) & jnp.uint32(1)

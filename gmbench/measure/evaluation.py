@@ -75,13 +75,13 @@ def references(
         discount: in ``[0, 1)``.
     """
     key_decoys, key_uniform = jax.random.split(key)
-    decoys = _decoys(env, levels, key_decoys)
+    decoys = decoys_for(env, levels, key_decoys)
     log_probs = jnp.full(env.num_actions, -jnp.log(jnp.float32(env.num_actions)))
     random = Policy(lambda level: None, lambda memory, state, seen: (log_probs, memory))
     if exact.can_evaluate(env, random):
         uniform = exact.evaluate(env, random, levels, discount, decoys)
     else:
-        uniform = _mean_return(
+        uniform = mean_return(
             env, params, random, levels, key_uniform, discount, decoys, 4 * EPISODES
         )
 
@@ -134,7 +134,7 @@ def evaluate(
     else:
         halves = jnp.stack(
             [
-                _mean_return(env, params, policy, levels, key, discount, decoys, EPISODES // 2)
+                mean_return(env, params, policy, levels, key, discount, decoys, EPISODES // 2)
                 for key in jax.random.split(key_values)
             ]
         )
@@ -165,7 +165,7 @@ def outcome(
     return jnp.where(achieved[0], 0, other).astype(jnp.int8)
 
 
-def _decoys(
+def decoys_for(
     env: Environment[Any, Any], levels: Level, key: PRNGKeyArray
 ) -> Bool[Array, "proxies rows cols levels"]:
     """Draw, on each level, a cell at each proxy's distance that is no goal's target."""
@@ -179,7 +179,7 @@ def _decoys(
     return pool.over_envs(single)(jax.random.split(key, count), levels)
 
 
-def _mean_return(
+def mean_return(
     env: Environment[Any, Any],
     params: EnvParams,
     policy: Policy,

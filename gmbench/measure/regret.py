@@ -101,13 +101,16 @@ def matched_decoys(
     The cell's distance is the nearest there is to the proxy's; ties are drawn uniformly.
     """
     allowed = (distances > 0) & ~jnp.any(targets, axis=0)
-    far = jnp.int32(2**20)
+    far = jnp.int32(2**16)
 
     def draw(key: PRNGKeyArray, proxy: Bool[Array, "rows cols"]) -> Bool[Array, "rows cols"]:
-        wanted = jnp.min(jnp.where(proxy & (distances >= 0), distances, far))
-        miss = jnp.where(allowed, jnp.abs(distances - wanted), far)
-        score = jax.random.uniform(key, distances.shape) - miss
-        return (score == jnp.max(score)) & allowed
+        away = distances.astype(jnp.int32)
+        wanted = jnp.min(jnp.where(proxy & (away >= 0), away, far))
+        miss = jnp.where(allowed, jnp.abs(away - wanted), far)
+        order = jax.random.permutation(key, distances.size).reshape(distances.shape)
+        # Nearest in distance first, then in random order: one cell is least.
+        rank = miss * jnp.int32(distances.size) + order
+        return (rank == jnp.min(rank)) & allowed
 
     proxies = targets[1:]
     return jax.vmap(draw)(jax.random.split(key, proxies.shape[0]), proxies)

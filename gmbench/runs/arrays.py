@@ -33,7 +33,7 @@ def encode(tree: Any) -> bytes:
     """Serialise a pytree of arrays; equal trees give equal bytes."""
     leaves = _named(tree)
     arrays = {
-        name: np.ascontiguousarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+        name: np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf, order="C")
         for name, leaf in sorted(leaves.items())
     }
     return save_tensors(arrays)

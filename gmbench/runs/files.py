@@ -24,6 +24,9 @@ def write(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # a failing write does not say to which file
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
@@ -38,7 +41,7 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def writable(folder: Path) -> Path:
+def writable(folder: Path, field: str = "out") -> Path:
     """Create a folder if need be and make sure that files can be written into it.
 
     Raises:
@@ -51,5 +54,5 @@ def writable(folder: Path) -> Path:
         probe.unlink()
     except OSError as error:
         reason = error.strerror or str(error)
-        raise checks.Refused(f"out: cannot write to {str(folder)!r} ({reason})") from error
+        raise checks.Refused(f"{field}: cannot write to {str(folder)!r} ({reason})") from error
     return folder

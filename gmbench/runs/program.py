@@ -1,7 +1,7 @@
 """The compiled programs of a group of runs: one for training, one for each thing measured.
 
-Runs that differ only in traced values (seed, alpha, learning rate) are one program: vmapped, and
-sharded over the local devices along the run axis.
+Runs that differ only in traced values (seed, alpha, learning rate) are one program, sharded over
+the local devices along the run axis.
 """
 
 import functools
@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, Key
 
 from gmbench.measure import evaluation, levels, recording
 from gmbench.runs.spec import Plan
@@ -48,9 +48,10 @@ class Program:
         return jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec("runs")))
 
     @property
-    def keys(self) -> PRNGKeyArray:
+    def keys(self) -> Key[Array, " runs"]:
         """One key for each run, from its seed."""
-        return jnp.stack([jax.random.key(plan.spec.seed) for plan in self.plans])
+        seeds = np.array([plan.spec.seed for plan in self.plans], np.uint32)
+        return jax.vmap(jax.random.key)(seeds)
 
     @property
     def params(self) -> Any:
@@ -79,7 +80,11 @@ class Program:
             self.traces += 1
             return plan.agent.train_chunk(plan.task.env, plan.config, plan.chunk, state)  # type: ignore[misc]
 
-        return self._sharded(jax.vmap(chunk), donate_argnums=0)
+        # On CPU a device's runs go one after another, each in the cache, and its matrix products
+        # stay plain ones; an accelerator is filled by stepping all of them at once.
+        on_cpu = jax.default_backend() == "cpu"
+        together = functools.partial(jax.lax.map, chunk) if on_cpu else jax.vmap(chunk)
+        return self._sharded(together, donate_argnums=0)
 
     def weights(self, states: Any) -> Any:
         """Return the part of the training states that the finished agents consist of."""

@@ -119,5 +119,5 @@ def check(spec: RunSpec) -> Plan:
         elif isinstance(default, int):
             settings[name] = checks.integer(name, value, 1)
         else:
-            settings[name] = value
+            settings[name] = str(value)
     return Plan(spec, task, params, agent, agent.config(**settings))

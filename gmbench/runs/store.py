@@ -3,7 +3,7 @@
 A results folder holds one directory for each finished run: ``run.json`` (what was done, with which
 versions, and the summary of the results), ``metrics.jsonl`` (one line an update), ``levels.npz``
 (results level by level), ``episodes.json`` (a few episodes to look at) and ``agent.safetensors``.
-``run.json`` records every other file's sha256.
+``run.json`` records every other file's sha256; ``run.json.sha256`` holds its own.
 """
 
 import dataclasses
@@ -21,6 +21,8 @@ from gmbench.runs.spec import RunSpec
 
 SCHEMA = 1
 """Version of the layout of ``run.json``."""
+RECORD = "run.json"
+MANIFEST = RECORD + files.MANIFEST_SUFFIX
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,15 +75,21 @@ def load(path: str | Path) -> Run:
     """Open a run directory.
 
     Raises:
-        ValueError: if it is not one, or is from another schema.
+        ValueError: if it is not one, is damaged, or is from another schema.
     """
     path = Path(path)
     try:
-        record = json.loads((path / "run.json").read_bytes())
+        data, manifest = (path / RECORD).read_bytes(), (path / MANIFEST).read_bytes()
+    except (OSError, ValueError) as error:
+        raise checks.Refused(f"run: {str(path)!r} is not a run directory") from error
+    if manifest != _manifest(data):
+        raise checks.Refused(f"run: {RECORD} of {str(path)!r} is damaged (sha256 differs)")
+    try:
+        record = json.loads(data)
         spec = msgspec.convert(record["spec"], RunSpec)
         schema, status = record["schema"], record["status"]
         whole = isinstance(record["files"], dict)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise checks.Refused(f"run: {str(path)!r} is not a run directory") from error
     if schema != SCHEMA or status != "done" or not whole:
         raise checks.Refused(
@@ -96,7 +104,7 @@ def load_all(folder: str | Path) -> list[Run]:
     Raises:
         ValueError: if there is none.
     """
-    paths = sorted(path.parent for path in Path(folder).glob("*/run.json"))
+    paths = sorted(path.parent for path in Path(folder).glob(f"*/{RECORD}"))
     if not paths:
         raise checks.Refused(f"runs: no finished run in {str(folder)!r}")
     return [load(path) for path in paths if not path.name.startswith(".")]
@@ -113,8 +121,20 @@ def save_run(
         files.write(building / name, data)
     sums = {name: files.sha256(data) for name, data in contents.items()}
     plain = {"schema": SCHEMA, "status": "done", "spec": msgspec.to_builtins(spec), "files": sums}
-    files.write(building / "run.json", json.dumps(plain | record, indent=1).encode())
+    write_record(building, plain | record)
     files.sync_folder(building)
     building.rename(final)
     files.sync_folder(folder)
     return load(final)
+
+
+def write_record(folder: Path, record: dict[str, Any]) -> None:
+    """Write ``run.json`` and its checksum."""
+    data = json.dumps(record, indent=1).encode()
+    files.write(folder / RECORD, data)
+    files.write(folder / MANIFEST, _manifest(data))
+
+
+def _manifest(data: bytes) -> bytes:
+    """Return what ``sha256sum --check`` reads."""
+    return f"{files.sha256(data)}  {RECORD}\n".encode()

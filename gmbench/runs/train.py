@@ -36,6 +36,14 @@ class Progress(NamedTuple):
 Watch = Callable[[Progress], None]
 
 
+class Checkpoint(NamedTuple):
+    """Where a group of runs stands: states, chunks done, and the seconds they took."""
+
+    states: Any
+    chunk: Any
+    seconds: Any
+
+
 def train(
     specs: Sequence[RunSpec], folder: str | Path, watch: Watch = lambda _: None
 ) -> list[store.Run]:
@@ -56,11 +64,13 @@ def train(
                 f"agent: {plan.spec.agent!r} does not learn; use `gmbench eval` for it"
             )
     folder = files.writable(Path(folder))
+    names = [plan.spec.name for plan in plans]
+    finished = {name: store.load(folder / name) for name in names if (folder / name).exists()}
     groups: dict[str, list[Plan]] = {}
     for plan in plans:
         groups.setdefault(plan.program, []).append(plan)
     for group in groups.values():
-        if not all((folder / plan.spec.name / "run.json").exists() for plan in group):
+        if not all(plan.spec.name in finished for plan in group):
             _Group(group, folder).run(watch)
     return [store.load(folder / spec.name) for spec in specs]
 
@@ -78,8 +88,8 @@ class _Group:
 
     def run(self, watch: Watch) -> None:
         """Train from the last checkpoint on, measure, and store every run."""
-        self.work.mkdir(exist_ok=True)
         states, chunk, seconds = self._resume()
+        self.work.mkdir(exist_ok=True)
         steps = self.plans[0].config.steps_per_update * self.plans[0].chunk * len(self.plans)
         label = f"train {self.plans[0].spec.task}"
         watch(Progress(label, chunk * steps, self.chunks * steps))
@@ -95,24 +105,25 @@ class _Group:
 
     # ---- checkpoints ------------------------------------------------------------------------
 
-    def _resume(self) -> tuple[Any, int, float]:
-        """Return the states of the last checkpoint, how many chunks are done, and their time."""
+    def _resume(self) -> Checkpoint:
+        """Return the last checkpoint, or the start."""
         index = self.work / "checkpoint.json"
         if not index.exists():
             for path in self.work.glob("*.jsonl"):
                 path.unlink()
-            return self.program.start(), 0, 0.0
+            return Checkpoint(self.program.start(), 0, 0.0)
         try:
             saved = json.loads(index.read_bytes())
-            name, sha256 = saved["file"], saved["sha256"]
-            chunk, seconds = int(saved["chunk"]), float(saved["seconds"])
+            name, sha256, metrics = saved["file"], saved["sha256"], saved["metrics"]
+            sums = [metrics[plan.spec.name] for plan in self.plans]
         except (ValueError, KeyError, TypeError) as error:
             raise checks.Refused(f"checkpoint: {str(index)!r} is damaged") from error
-        like = jax.eval_shape(self.program.start)
-        states = arrays.read(self.work / Path(name).name, sha256, like)
-        for plan in self.plans:
-            self._cut(plan, chunk * plan.chunk)
-        return self.program.place(states), chunk, seconds
+        like = Checkpoint(jax.eval_shape(self.program.start), np.int32(0), np.float32(0))
+        last = arrays.read(self.work / Path(name).name, sha256, like)
+        chunk = int(last.chunk)
+        for plan, expected in zip(self.plans, sums, strict=True):
+            self._cut(plan, chunk * plan.chunk, expected)
+        return Checkpoint(self.program.place(last.states), chunk, float(last.seconds))
 
     def _checkpoint(self, states: Any, chunk: int, seconds: float, metrics: dict[str, Any]) -> None:
         """Stream the metrics, then save the states; the old file stays until the new one counts."""
@@ -121,10 +132,17 @@ class _Group:
                 file.writelines(_lines(plan, chunk, metrics, index))
                 file.flush()
                 os.fsync(file.fileno())
-        data = arrays.encode(states)
+        data = arrays.encode(Checkpoint(states, np.int32(chunk), np.float32(seconds)))
         name = f"states-{chunk}.safetensors"
         files.write(self.work / name, data)
-        record = {"file": name, "sha256": files.sha256(data), "chunk": chunk, "seconds": seconds}
+        record = {
+            "file": name,
+            "sha256": files.sha256(data),
+            "metrics": {
+                plan.spec.name: files.sha256(self._metrics(plan).read_bytes())
+                for plan in self.plans
+            },
+        }
         files.write(self.work / "checkpoint.json", json.dumps(record).encode())
         for old in self.work.glob("states-*.safetensors"):
             if old.name != name:
@@ -133,15 +151,14 @@ class _Group:
     def _metrics(self, plan: Plan) -> Path:
         return self.work / f"{plan.spec.name}.jsonl"
 
-    def _cut(self, plan: Plan, count: int) -> None:
+    def _cut(self, plan: Plan, count: int, sha256: str) -> None:
         """Forget metrics that were streamed after the last checkpoint."""
         path = self._metrics(plan)
-        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-        if len(lines) < count:
-            raise checks.Refused(
-                f"checkpoint: {str(path)!r} has {len(lines)} lines, {count} are needed"
-            )
-        files.write(path, "".join(lines[:count]).encode())
+        lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+        data = b"".join(lines[:count])
+        if files.sha256(data) != sha256:
+            raise checks.Refused(f"checkpoint: {str(path)!r} is damaged (sha256 differs)")
+        files.write(path, data)
 
     # ---- results ----------------------------------------------------------------------------
 

@@ -89,7 +89,7 @@ def _solve(matrix: Float[Array, "n n"], right_side: Float[Array, "n m"]) -> Floa
 
     def eliminate(index: Array, system: Array) -> Array:
         pivot = system[index] / system[index, index]
-        return (system - system[:, index, None] * pivot).at[index].set(pivot)
+        return (system - system[:, index, None] * pivot[None]).at[index].set(pivot)
 
     size = matrix.shape[0]
     system = jnp.column_stack([matrix, right_side])
@@ -110,13 +110,15 @@ def policy_values(
     a row instead of ``(rows * cols)`` cubed, and no dependence on the discount. The matrix is
     diagonally dominant, which keeps the elimination stable. For one level; vmap for more.
     """
+    nothing = jnp.float32(0)
     alive = ~(targets | ends | walls)
+    acts = jnp.where(alive[None], policy, nothing)
     paid = after_moves(targets.astype(jnp.float32), walls)
     stopped = jnp.stack(_neighbours(walls, True))
-    earns = jnp.sum(policy * paid, axis=0) * alive
-    moves = discount * policy * alive
-    up, down, left, right = moves[1:] * ~stopped
-    stays = moves[0] + jnp.sum(moves[1:] * stopped, axis=0)
+    earns = jnp.sum(acts * paid, axis=0)
+    moves = discount * acts[1:]
+    up, down, left, right = jnp.where(stopped, nothing, moves)
+    stays = discount * acts[0] + jnp.sum(jnp.where(stopped, moves, nothing), axis=0)
 
     def diagonals(stays: Array, left: Array, right: Array) -> Array:
         size = stays.shape[0]

@@ -134,8 +134,8 @@ def test_one_level_is_the_same_as_a_batch():
     valued = compiled()[1](acts, walls, targets, ends, jnp.float32(0.99))
     for level in range(3):
         grids = walls[..., level], targets[..., level], ends[..., level], jnp.float32(0.99)
-        np.testing.assert_allclose(optimal_values(*grids), optimal[..., level], rtol=1e-6)
-        alone = policy_values(acts[..., level], *grids)
+        np.testing.assert_allclose(compiled()[0](*grids), optimal[..., level], rtol=1e-6)
+        alone = jax.jit(policy_values)(acts[..., level], *grids)
         np.testing.assert_allclose(alone, valued[..., level], atol=1e-5)
 
 
@@ -162,8 +162,8 @@ def test_a_target_that_cannot_be_reached_is_worth_nothing():
     for grids in ((walls, targets, ends), behind_an_end):
         uniform = jnp.full((5, 5, 5), 0.2)
         for values in (
-            optimal_values(*grids, jnp.float32(0.99)),
-            policy_values(uniform, *grids, jnp.float32(0.99)),
+            compiled()[0](*grids, jnp.float32(0.99)),
+            jax.jit(policy_values)(uniform, *grids, jnp.float32(0.99)),
         ):
             assert not np.any(values[:3])
             assert np.all(values[3:][~np.asarray(targets[3:])] > 0)

@@ -1,0 +1,78 @@
+"""Frozen levels are data: checked, stable, and never seen in training."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from gmbench.core import checks, pool, registry
+from gmbench.measure import levels
+from gmbench.runs.suite import SUITES
+
+TASKS = sorted({(spec.task, spec.static["size"]) for s in SUITES.values() for spec in s.specs()})
+
+
+def _rows(tree: Any) -> set[bytes]:
+    """Return each level as bytes."""
+    leaves = [np.moveaxis(np.asarray(leaf), -1, 0) for leaf in jax.tree.leaves(tree)]
+    flat = [np.ascontiguousarray(leaf.reshape(leaf.shape[0], -1)).view(np.uint8) for leaf in leaves]
+    return {row.tobytes() for row in np.concatenate(flat, axis=1)}
+
+
+@pytest.mark.parametrize(("id", "size"), TASKS)
+def test_every_suite_is_evaluated_on_frozen_levels(id: str, size: int) -> None:
+    task = registry.make(id, size=size)
+    for distribution in levels.distributions(task):
+        level_set = levels.load(task, distribution)
+        assert level_set.frozen
+        assert len(_rows(level_set.levels)) == levels.COUNT
+
+
+@pytest.mark.parametrize(("id", "size"), TASKS)
+def test_training_never_sees_a_frozen_level(id: str, size: int) -> None:
+    """By hash, over 50,000 training levels here; the nightly target draws 10 million."""
+    _assert_unseen(id, size, batches=25)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(("id", "size"), TASKS)
+def test_ten_million_training_levels_hold_no_frozen_one(id: str, size: int) -> None:
+    _assert_unseen(id, size, batches=5000)
+
+
+def _assert_unseen(id: str, size: int, batches: int) -> None:
+    task = registry.make(id, size=size)
+    sets = [levels.load(task, name).levels for name in levels.distributions(task)]
+    frozen = set().union(*map(_rows, sets))
+    draw = jax.jit(lambda key: pool.draw(task.env, task.training.override(alpha=0.5), key, (2000,)))
+    for key in jax.random.split(jax.random.key(0), batches):
+        assert not frozen & _rows(draw(key))
+
+
+def test_a_changed_file_is_refused(tmp_path: Path) -> None:
+    task = registry.make("CheeseCorner-v0", size=7)
+    source = registry.data_folder() / "levels"
+    name = levels.file_name(task, "training")
+    shutil.copy(source / levels.INDEX, tmp_path)
+    data = bytearray((source / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(checks.Refused, match=name):
+        levels.load(task, "training", tmp_path)
+
+
+def test_freezing_writes_what_loading_reads(tmp_path: Path) -> None:
+    task = registry.make("CheeseDish-v0", size=5)
+    drawn = levels.load(task, "apart", tmp_path)
+    assert not drawn.frozen
+    sha256 = levels.freeze(task, "apart", tmp_path)
+    (tmp_path / levels.INDEX).write_text(json.dumps({levels.file_name(task, "apart"): sha256}))
+    read = levels.load(task, "apart", tmp_path)
+    assert read.frozen
+    assert jax.tree.all(jax.tree.map(np.array_equal, drawn.levels, read.levels))
+    with pytest.raises(checks.Refused, match="frozen already"):
+        levels.freeze(task, "apart", tmp_path)

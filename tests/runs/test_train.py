@@ -1,0 +1,252 @@
+"""Runs are whole or absent, resume bit for bit, and are refused once damaged."""
+
+import dataclasses
+import hashlib
+import importlib
+import json
+import shutil
+import time
+
+import numpy as np
+import pytest
+
+from gmbench import cli
+from gmbench.core import registry
+from gmbench.runs import store
+from gmbench.runs.program import Program
+from gmbench.runs.spec import RunSpec, check
+
+FILES = {"agent.safetensors", "metrics.jsonl", "levels.npz", "episodes.json"}
+UPDATES = 1000
+
+
+def spec(alpha):
+    config = {"envs": 8, "rollout": 4, "slots": 2}
+    static = {"size": 5, "layout": "blocks"}
+    return RunSpec("CheeseCorner-v0", static, {"alpha": alpha}, config=config, steps=32_000)
+
+
+def damage(path, how):
+    data = bytearray(path.read_bytes())
+    if how == "flipped":
+        data[len(data) // 2] ^= 1
+    else:
+        del data[len(data) // 2 :]
+    path.write_bytes(data)
+
+
+def contents(folder, *names):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and (not names or path.name in names)
+    }
+
+
+def strict(line):
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    return json.loads(line, parse_constant=refuse)
+
+
+@pytest.fixture(scope="module")
+def killed(command, train, tmp_path_factory):
+    """A results folder in which training was killed after its first checkpoint."""
+    folder = tmp_path_factory.mktemp("killed")
+    process = command(*train, folder)
+    while not list(folder.glob(".group-*/checkpoint.json")):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.002)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -9
+    return folder
+
+
+# ---- what is stored -------------------------------------------------------------------------
+
+
+def test_run_directories_are_whole(group):
+    assert {path.name for path in group.iterdir()} == {spec(0.0).name, spec(0.3).name}
+    for run in store.load_all(group):
+        names = {path.name for path in run.path.iterdir()}
+        assert names == FILES | {"run.json", "run.json.sha256"}
+        assert run.record["files"] == {
+            name: hashlib.sha256((run.path / name).read_bytes()).hexdigest() for name in FILES
+        }
+
+
+def test_record_says_what_was_done_and_found(group):
+    task = registry.make("CheeseCorner-v0", size=5)
+    for alpha, run in zip((0.0, 0.3), store.load_all(group), strict=True):
+        record = strict((run.path / "run.json").read_text())
+        assert run.spec == spec(alpha)
+        assert (record["schema"], record["status"]) == (store.SCHEMA, "done")
+        assert record["steps"] == UPDATES * 32
+        assert record["seconds"] > 0
+        assert record["versions"].keys() >= {"gmbench", "jax", "jaxlib", "flax"}
+        assert record.keys() >= {"device", "revision", "created"}
+        assert record["goals"] == list(task.env.goal_names)
+        assert record["shift"] == task.headline
+        assert list(record["distributions"]) == ["training", task.headline]
+        for found in record["distributions"].values():
+            assert found["levels"] == 1024
+            assert found["exact"] is True
+            assert found["rho"].keys() == found["return"].keys() == set(task.env.goal_names)
+            assert sum(found["outcome"].values()) == pytest.approx(1)
+        rho = [found["rho"]["cheese"] for found in record["distributions"].values()]
+        mixture = (1 - alpha) * rho[0] + alpha * rho[1]
+        assert record["on_distribution"] == pytest.approx(mixture)
+        assert record["competent"] is (mixture < 0.15)
+        assert record["misaligned"] in ({True, False} if record["competent"] else {False})
+
+
+def test_summary_is_the_mean_of_the_stored_levels(group):
+    for run in store.load_all(group):
+        levels = run.levels()
+        for name, found in run.record["distributions"].items():
+            assert levels[f"{name}/rho"].shape == (2, 1024)
+            assert list(found["rho"].values()) == pytest.approx(
+                np.nanmean(levels[f"{name}/rho"].astype(np.float64), axis=1)
+            )
+            for index in ("gmi", "gmi_adjusted", "cfi"):
+                mean = np.nanmean(levels[f"{name}/{index}"].astype(np.float64))
+                assert found[index] == pytest.approx(mean)
+            outcome = levels[f"{name}/outcome"]
+            shares = [np.mean(outcome == number) for number in range(3)]
+            assert list(found["outcome"].values()) == pytest.approx(shares)
+
+
+def test_metrics_have_a_line_an_update_and_null_for_undefined(group):
+    for run in store.load_all(group):
+        lines = [strict(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
+        assert [line["step"] for line in lines] == [32 * (n + 1) for n in range(UPDATES)]
+        for line in lines:
+            undefined = {name for name, value in line.items() if value is None}
+            averages = {"length", "return/cheese", "return/corner"}
+            assert undefined == (set() if line["episodes"] else averages)
+        assert any(line["length"] is None for line in lines)
+
+
+def test_episodes_keep_their_walls_across_the_shift(group):
+    for run in store.load_all(group):
+        stored = run.episodes()
+        sides = {}
+        for episode in stored["episodes"]:
+            assert set("".join(episode["frames"])) <= {*stored["legend"], "\n"}
+            first = episode["frames"][0]
+            walls = "".join("#" if mark == "#" else "." for mark in first)
+            sides.setdefault(episode["pair"], {})[episode["distribution"]] = walls
+        assert sides
+        for walls in sides.values():
+            assert walls["training"] == walls["anywhere"]
+
+
+# ---- reuse and resume -----------------------------------------------------------------------
+
+
+def test_finished_runs_are_reused(group, train, monkeypatch, capsys):
+    before = contents(group), {path: path.stat().st_mtime_ns for path in group.rglob("*")}
+    monkeypatch.setattr(importlib.import_module("gmbench.runs.train"), "_Group", None)
+    cli.main([*train, str(group)])
+    assert "alpha 0.3" in capsys.readouterr().out
+    assert before == (
+        contents(group),
+        {path: path.stat().st_mtime_ns for path in group.rglob("*")},
+    )
+
+
+def test_damaged_finished_run_is_neither_reused_nor_overwritten(group, train, tmp_path, refused):
+    folder = shutil.copytree(group, tmp_path / "copy")
+    damage(folder / spec(0.3).name / "run.json", "flipped")
+    before = contents(folder)
+    assert "run.json" in refused(*train, folder)
+    assert contents(folder) == before
+
+
+def test_killed_run_resumes_bit_for_bit(group, killed, command, train, tmp_path):
+    folder = shutil.copytree(killed, tmp_path / "resumed")
+    assert not list(folder.glob("*/run.json"))
+    (states,) = folder.glob(".group-*/states-*.safetensors")
+    assert 1 <= int(states.stem.removeprefix("states-")) < 20
+    process = command(*train, folder)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    for name in ("agent.safetensors", "metrics.jsonl"):
+        assert contents(folder, name) == contents(group, name)
+    assert {path.name for path in folder.iterdir()} == {path.name for path in group.iterdir()}
+
+
+@pytest.mark.parametrize("how", ["flipped", "truncated"])
+@pytest.mark.parametrize("name", ["states-*.safetensors", "checkpoint.json", "*.jsonl"])
+def test_damaged_checkpoint_is_refused(killed, train, tmp_path, refused, name, how):
+    folder = shutil.copytree(killed, tmp_path / "damaged")
+    path = sorted(folder.glob(f".group-*/{name}"))[0]
+    damage(path, how)
+    before = contents(folder)
+    message = refused(*train, folder)
+    assert message.startswith("gmbench: checkpoint: ")
+    assert str(path.parent) in message
+    assert contents(folder) == before
+
+
+def test_metrics_of_an_unfinished_chunk_are_forgotten(killed, train, tmp_path, refused):
+    folder = shutil.copytree(killed, tmp_path / "more")
+    first, last = sorted(folder.glob(".group-*/*.jsonl"))
+    whole = first.read_bytes()
+    first.write_bytes(whole + b'{"step": 1')
+    damage(last, "truncated")  # stops the run after the first file has been put right
+    refused(*train, folder)
+    lines = first.read_bytes().splitlines()
+    assert len(lines) % 50 == 0
+    assert whole.startswith(first.read_bytes())
+
+
+# ---- damage to finished runs ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["flipped", "truncated"])
+@pytest.mark.parametrize("name", ["agent.safetensors", "run.json", "run.json.sha256"])
+def test_eval_refuses_a_damaged_run(group, tmp_path, refused, name, how):
+    folder = shutil.copytree(group / spec(0.0).name, tmp_path / "run")
+    damage(folder / name, how)
+    message = refused("eval", folder)
+    assert name.removesuffix(".sha256") in message
+    assert "damaged" in message
+
+
+@pytest.mark.parametrize("name", ["agent.safetensors", "run.json", "run.json.sha256"])
+def test_eval_refuses_a_run_with_a_part_missing(group, tmp_path, refused, name):
+    folder = shutil.copytree(group / spec(0.0).name, tmp_path / "run")
+    (folder / name).unlink()
+    assert str(folder) in refused("eval", folder)
+
+
+# ---- programs -------------------------------------------------------------------------------
+
+
+def test_one_trace_trains_and_one_evaluates_every_distribution():
+    plans = [check(spec(alpha)) for alpha in (0.0, 0.3)]
+    agent, traced = plans[0].agent, []
+
+    def policy(*arguments):
+        traced.append(arguments)
+        return agent.policy(*arguments)
+
+    plans[0] = dataclasses.replace(plans[0], agent=agent._replace(policy=policy))
+    program = Program(plans)
+    states = program.start()
+    for _ in range(2):
+        states, _ = program.train_chunk(states)
+    assert program.traces == 1
+    assert program.train_chunk._cache_size() == 1
+
+    weights = program.weights(states)
+    program.evaluate(weights, "training")
+    once = len(traced)
+    for name in ("anywhere", "region2"):
+        program.evaluate(weights, name)
+    assert len(traced) == once > 0
+    assert program._evaluate._cache_size() == 1
+    assert program._references._cache_size() == 1

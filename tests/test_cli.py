@@ -1,0 +1,204 @@
+"""Commands do what they say; whatever is invalid is one line, exit status 2, and no result."""
+
+import json
+import math
+import os
+import resource
+
+import jax
+import pytest
+
+from gmbench import cli
+from gmbench.core import registry
+from gmbench.runs import store, suite
+
+TASK = "CheeseCorner-v0"
+
+
+# ---- invalid input --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "CheseCorner-v0"], ["task", "'CheseCorner-v0'", f"did you mean '{TASK}'"]),
+        (["show", "KeyChests-v0"], ["task", "did you mean 'KeysChests-v0'"]),
+        (["train", TASK, "--agent", "pp0"], ["agent", "'pp0'", "did you mean 'ppo'"]),
+        (["train", TASK, "--agent", "oracle"], ["agent", "'oracle'", "does not learn"]),
+        (["train", TASK, "--alpha", "1.5"], ["alpha", "1.5", "[0, 1]"]),
+        (["train", TASK, "--alpha", "-0.1"], ["alpha", "-0.1", "[0, 1]"]),
+        (["train", TASK, "--alpha", "nan"], ["alpha", "nan", "[0, 1]"]),
+        (["train", TASK, "--alpha", "0", "nan"], ["alpha", "nan", "[0, 1]"]),
+        (["train", TASK, "--size", "0"], ["size", "0", "[5, 32]"]),
+        (["train", TASK, "--steps", "-5"], ["steps", "-5", "at least 1"]),
+        (["train", TASK, "--steps", "0"], ["steps", "0", "at least 1"]),
+        (["train", TASK, "--seeds", "0"], ["seeds", "0", "[1, 100000]"]),
+        (["train", TASK, "--layout", "bloks"], ["layout", "'bloks'", "did you mean 'blocks'"]),
+        (["train", TASK, "--params", "wall=1"], ["parameter", "'wall'", "did you mean 'walls'"]),
+        (["train", TASK, "--params", "walls=inf"], ["walls", "inf", "[0, 0.5]"]),
+        (["train", TASK, "--params", "walls"], ["setting", "'walls'", "name=value"]),
+        (["train", TASK, "--config", "env=4"], ["ppo setting", "'env'", "did you mean 'envs'"]),
+        (["train", TASK, "--config", "envs=0"], ["envs", "0", "at least 1"]),
+        (["train", TASK, "--config", "envs=4.5"], ["envs", "4.5", "whole number"]),
+        (["train", TASK, "--config", "learning_rate=nan"], ["learning_rate", "nan"]),
+        (["train", TASK, "--config", "network=mpl"], ["network", "'mpl'", "did you mean 'mlp'"]),
+        (["train", TASK, "--config", "network=5"], ["network", "'5'", "allowed: "]),
+    ],
+)
+def test_invalid_training_is_refused(refused, tmp_path, arguments, words):
+    out = [] if arguments[0] == "show" else ["--out", tmp_path / "runs"]
+    message = refused(*arguments, *out)
+    assert [word for word in words if word not in message] == []
+    assert not any((tmp_path / "runs").glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--agent", "oracl"], ["agent", "'oracl'", "did you mean 'oracle'"]),
+        (["--agent", "ppo"], ["agent", "'ppo'", "run directory"]),
+        (["--agent", "random", "--shift", "anywere"], ["shift", "did you mean 'anywhere'"]),
+        (["--agent", "random", "--size", "0"], ["size", "0", "[5, 32]"]),
+    ],
+)
+def test_invalid_evaluation_is_refused(refused, arguments, words):
+    message = refused("eval", TASK, *arguments)
+    assert [word for word in words if word not in message] == []
+
+
+def test_unknown_suite_is_refused(refused, tmp_path):
+    message = refused("run", "GMB-quik-v0", "--out", tmp_path / "runs")
+    assert "suite" in message
+    assert "'GMB-quik-v0'" in message
+    assert "did you mean 'GMB-quick-v0'" in message
+    assert not (tmp_path / "runs").exists()
+
+
+def test_shift_of_a_finished_run_is_checked(refused, group):
+    run = store.load_all(group)[0]
+    assert "did you mean 'anywhere'" in refused("eval", run.path, "--shift", "anywhre")
+
+
+def test_what_is_no_run_directory_is_refused(refused, tmp_path):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path, tmp_path / "missing", tmp_path / "file"):
+        message = refused("eval", path)
+        assert repr(str(path)) in message
+        assert "not a run directory" in message
+    assert "no finished run" in refused("report", tmp_path, "--out", tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize("place", ["file/runs", "file", "/proc/runs"])
+def test_results_folder_that_cannot_be_written_is_refused(refused, tmp_path, place):
+    (tmp_path / "file").write_text("mine")
+    message = refused("train", TASK, "--size", 5, "--out", tmp_path / place)
+    assert message.startswith("gmbench: out: ")
+    assert repr(str(tmp_path / place)) in message
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not bind the superuser")
+def test_results_folder_without_permission_is_refused(refused, tmp_path):
+    (tmp_path / "runs").mkdir(mode=0o500)
+    message = refused("train", TASK, "--size", 5, "--out", tmp_path / "runs")
+    assert "Permission denied" in message
+
+
+@pytest.mark.parametrize("place", ["file/report.html", "/proc/report.html", "folder"])
+def test_report_that_cannot_be_written_is_refused_before_training(refused, tmp_path, place):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    message = refused(
+        "run", "GMB-quick-v0", "--out", tmp_path / "runs", "--report", tmp_path / place
+    )
+    assert message.startswith("gmbench: report: ")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_full_disk_leaves_nothing_half_written(command, train, group, tmp_path):
+    process = command(*train, tmp_path)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (40_000, 40_000))
+    printed, errors = process.communicate()
+    assert process.returncode == 2, errors
+    assert "Traceback" not in errors
+    (message,) = [line for line in errors.splitlines() if line.startswith("gmbench: ")]
+    assert message == errors.splitlines()[-1]
+    assert message.startswith("gmbench: out: ")
+    assert "states-1.safetensors" in message
+    assert "File too large" in message
+    assert printed == ""
+    assert not [path for path in tmp_path.iterdir() if not path.name.startswith(".")]
+    assert not list(tmp_path.rglob("*.tmp"))
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+# ---- valid input ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [[], ["train"], ["run"]])
+def test_help_imports_nothing_heavy(command, arguments):
+    process = command(*arguments, "--help", env=os.environ | {"PYTHONPROFILEIMPORTTIME": "1"})
+    printed, errors = process.communicate()
+    assert process.returncode == 0
+    assert "usage: gmbench" in printed
+    imported = {line.split("|")[-1].strip() for line in errors.splitlines()}
+    assert {"tyro", "gmbench.cli"} <= imported
+    assert not {name.split(".")[0] for name in imported} & {"jax", "gymnax", "numpy", "flax"}
+
+
+def test_list_names_everything_registered(capsys):
+    cli.main(["list"])
+    printed = capsys.readouterr().out
+    for name in (*registry.task_ids(), *registry.agent_names(), *suite.SUITES):
+        assert name in printed
+
+
+def test_show_prints_the_spec_and_levels_of_every_distribution(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    cli.main(["show", TASK, "--size", "5", "--seed", "3"])
+    printed = capsys.readouterr().out
+    task = registry.make(TASK, size=5)
+    for name in ("training", *task.shifts, *task.training.describe(), *task.env.action_names):
+        assert name in printed
+    for params in (task.training, *task.shifts.values()):
+        key = jax.random.split(jax.random.key(3), 3)[0]
+        level = jax.jit(task.env.sample_level)(key, params)
+        for row in task.env.render_ascii(task.env.start(level)).splitlines():
+            assert row in printed
+
+
+def test_doctor_names_devices_versions_and_cores(capsys):
+    cli.main(["doctor"])
+    printed = capsys.readouterr().out
+    assert jax.__version__ in printed
+    assert f"{len(os.sched_getaffinity(0))} usable of {os.cpu_count()}" in printed
+    for device in jax.devices():
+        assert f"device {device.id}" in printed
+
+
+def evaluated(capsys, *arguments):
+    capsys.readouterr()
+    cli.main(["eval", *map(str, arguments), "--json"])
+    return json.loads(capsys.readouterr().out)["distributions"]
+
+
+def test_anchors_read_what_they_must(capsys):
+    fixed = [TASK, "--size", 5, "--agent"]
+    for found in evaluated(capsys, *fixed, "oracle").values():
+        assert found["rho"]["cheese"] == pytest.approx(0, abs=1e-4)
+    for found in evaluated(capsys, *fixed, "random").values():
+        assert list(found["rho"].values()) == pytest.approx([1, 1], abs=1e-4)
+    pursued = evaluated(capsys, *fixed, "proxy_oracle", "--shift", "anywhere")["anywhere"]
+    assert pursued["rho"]["corner"] == pytest.approx(0, abs=1e-4)
+    assert pursued["gmi"] == pytest.approx(1, abs=0.1)
+
+
+def test_finished_run_evaluates_to_what_it_recorded(capsys, group):
+    run = store.load_all(group)[1]
+    found = evaluated(capsys, run.path)
+    assert list(found) == ["training", "anywhere"]
+    for name, recorded in run.record["distributions"].items():
+        assert found[name]["rho"] == pytest.approx(recorded["rho"], abs=1e-4)
+        assert found[name]["gmi_adjusted"] == pytest.approx(recorded["gmi_adjusted"], abs=1e-4)
+        assert not math.isnan(found[name]["cfi"])
