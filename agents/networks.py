@@ -190,7 +190,7 @@ class ConvMLP(nn.Module):
 
     num_actions: int
     channels: int = 8
-    hidden: tuple[int, ...] = (128, 64)
+    hidden: tuple[int, ...] = (64, 64)
 
     @nn.compact
     def __call__(self, observation: Observation) -> Outputs:

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int8, PRNGKeyArray
 
-from gmbench.core import pool, registry
+from gmbench.core import checks, pool, registry
 from gmbench.core.agent import Agent
 from gmbench.core.env import Environment, EnvState
 from gmbench.core.params import EnvParams
@@ -41,9 +41,9 @@ class Config:
     """Steps of each environment between updates."""
     slots: int = 4
     """Fresh levels in the pool before each rollout, as a multiple of ``envs``."""
-    epochs: int = 4
+    epochs: int = 2
     """Passes over each rollout."""
-    minibatches: int = 4
+    minibatches: int = 8
     """Gradient steps in a pass; each sees its own environments."""
     learning_rate: float = 4e-3
     """Adam's step size at the start; it falls linearly to zero at the last update."""
@@ -59,6 +59,14 @@ class Config:
     """Weight of the value loss."""
     max_grad_norm: float = 0.5
     """Gradients are scaled down to at most this norm."""
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown network, or minibatches that do not divide the environments."""
+        checks.known("network", self.network, networks.NETWORKS)
+        if self.envs % self.minibatches:
+            raise checks.Refused(
+                f"minibatches: {self.minibatches} does not divide envs {self.envs}"
+            )
 
     @property
     def steps_per_update(self) -> int:
@@ -167,25 +175,27 @@ def _collect(
         cut_off = pool.over_envs(env.is_truncated, in_axes=(-1, None))(envs, state.params)
         moved = pool.step(env, state.params, envs, action)
         live = ~cut_off
-        earned = earned + moved.goals * live
+        nothing = jnp.float32(0)
+        earned = earned + jnp.where(live[None], moved.goals, nothing)
         ended = cut_off | moved.terminated
         totals = (
-            totals[0] + jnp.sum(earned * ended, axis=1),
+            totals[0] + jnp.sum(jnp.where(ended[None], earned, nothing), axis=1),
             totals[1] + jnp.sum(ended),
             totals[2] + jnp.sum(live),
         )
         envs = pool.reset(env, moved.state, ended, pool.window(levels, place, config.envs))
         log_prob = jnp.take_along_axis(log_probs, action[None].astype(jnp.int32), axis=0)[0]
         out = Step(observation, action, log_prob, value, moved.goals[0], moved.terminated, live)
-        return (envs, jnp.where(ended, jnp.float32(0), earned), totals), out
+        return (envs, jnp.where(ended[None], nothing, earned), totals), out
 
     nothing = jnp.zeros(len(env.goal_names), jnp.float32), jnp.int32(0), jnp.int32(0)
     first = (state.envs, state.earned, nothing)
     (envs, earned, totals), steps = jax.lax.scan(step, first, (starts, chances))
     _, last_value = network(pool.observe(env, envs))
     paid, episodes, live_steps = totals
-    metrics = {f"return/{name}": paid[i] / episodes for i, name in enumerate(env.goal_names)}
-    metrics |= {"episodes": episodes.astype(jnp.float32), "length": live_steps / episodes}
+    count = episodes.astype(jnp.float32)
+    metrics = {f"return/{name}": paid[i] / count for i, name in enumerate(env.goal_names)}
+    metrics |= {"episodes": count, "length": live_steps.astype(jnp.float32) / count}
     state = state.replace(envs=envs, earned=earned)  # type: ignore[attr-defined]
     return state, steps, last_value, metrics
 
@@ -197,9 +207,10 @@ def _advantages(
 
     def back(carry: tuple[Array, Array], step: Step) -> tuple[tuple[Array, Array], Array]:
         advantage, next_value = carry
-        goes_on = rates["discount"] * ~step.terminated
+        goes_on = jnp.where(step.terminated, jnp.float32(0), rates["discount"])
         surprise = step.reward + goes_on * next_value - step.value
-        advantage = (surprise + goes_on * rates["gae"] * advantage) * step.live
+        advantage = surprise + goes_on * rates["gae"] * advantage
+        advantage = jnp.where(step.live, advantage, jnp.float32(0))
         return (advantage, step.value), advantage
 
     start = (jnp.zeros_like(last_value), last_value)
@@ -224,7 +235,7 @@ def _learn(
         (_, losses), gradients = jax.value_and_grad(_loss, has_aux=True)(
             weights, network, rates, *batch
         )
-        scale = jnp.minimum(1, rates["max_grad_norm"] / (optax.global_norm(gradients) + 1e-6))
+        scale = jnp.minimum(1, rates["max_grad_norm"] / (optax.tree.norm(gradients) + 1e-6))
         gradients = jax.tree.map(lambda leaf: leaf * scale, gradients)
         directions, optimiser = _adam().update(gradients, optimiser)
         size = rates["learning_rate"] * left
@@ -257,10 +268,12 @@ def _loss(
 ) -> tuple[Float[Array, ""], dict[str, Array]]:
     """The clipped objective, the value loss and the entropy bonus, over live steps."""
     logits, value = network.apply(weights, steps.observation)
-    share = steps.live / jnp.sum(steps.live)
+    live = steps.live.astype(jnp.float32)
+    share = live / jnp.sum(live)
     log_probs = jax.nn.log_softmax(logits, axis=0)
     taken = jnp.arange(logits.shape[0], dtype=jnp.int8)[:, None] == steps.action[None]
-    log_ratio = jnp.sum(log_probs * taken, axis=0) - steps.log_prob
+    chosen = jnp.sum(jnp.where(taken, log_probs, jnp.float32(0)), axis=0)
+    log_ratio = chosen - steps.log_prob
     ratio = jnp.exp(log_ratio)
     centred = advantages - jnp.sum(advantages * share)
     normal = centred / jnp.sqrt(jnp.sum(jnp.square(centred) * share) + 1e-8)

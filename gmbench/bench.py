@@ -32,10 +32,6 @@ SPARE = 1.5
 TRAIN_ENVS, TRAIN_UPDATES = 32, 2
 """Most environments and updates of ``train`` on CPU, where convolutions in a loop crawl."""
 
-SEQUENTIAL = {"xla_cpu_enable_concurrency_optimized_scheduler": False}
-"""How programs are compiled for CPU. The operations of a step are so short that handing them from
-thread to thread, as XLA would (jaxlib 0.10), takes longer than they do."""
-
 
 def measure(
     what: str,
@@ -96,7 +92,6 @@ def measure(
             "kind": device.device_kind,
             "cores": sorted(os.sched_getaffinity(0)),
         },
-        "compiler_options": _compiler_options(),
         "versions": {name: metadata.version(name) for name in PACKAGES},
         "date": began,
     }
@@ -119,18 +114,10 @@ class _Timed(NamedTuple):
         }
 
 
-def _compiler_options() -> dict[str, Any]:
-    return SEQUENTIAL if jax.default_backend() == "cpu" else {}
-
-
-def _compile(program: Callable[[Any], Any], argument: Any, **options: Any) -> Any:
-    return jax.jit(program, **options).lower(argument).compile(_compiler_options())
-
-
 def _time(program: Callable[[Any], Any], start: Any, repeats: int) -> _Timed:
     """Time a program whose result is its next argument."""
     began = time.perf_counter()
-    compiled = _compile(program, start, donate_argnums=0)
+    compiled = jax.jit(program, donate_argnums=0).lower(start).compile()
     compile_seconds = time.perf_counter() - began
     carry = jax.block_until_ready(compiled(start))
     seconds = []
@@ -278,7 +265,7 @@ def _time_on(program: Callable[[Any], Any], draw: Callable[[Any], Any], repeats:
     first, *keys = jax.random.split(jax.random.key(0), repeats + 1)
     inputs = draw(first)
     began = time.perf_counter()
-    compiled = _compile(program, inputs)
+    compiled = jax.jit(program).lower(inputs).compile()
     compile_seconds = time.perf_counter() - began
     last = jax.block_until_ready(compiled(inputs))
     seconds = []
@@ -307,16 +294,20 @@ def _train(task: Task, options: dict[str, Any]) -> dict[str, Any]:
     # Far more updates to come than are timed, so that the learning rate stays as at the start.
     coming = jnp.float32(1e6)
 
-    def begin() -> Any:
-        return agent.init(task.env, config, jax.random.key(0), params, rates, coming)
+    def speeds() -> dict[str, Any]:
+        # Functions of its own for each network, or JAX would reuse what it traced for the other.
+        def begin() -> Any:
+            return agent.init(task.env, config, jax.random.key(0), params, rates, coming)
 
-    def program(state: Any) -> Any:
-        return agent.train_chunk(task.env, config, updates, state)[0]
+        def program(state: Any) -> Any:
+            return agent.train_chunk(task.env, config, updates, state)[0]
 
-    amount = config.steps_per_update * updates
-    ours = _time(program, jax.jit(begin)(), options["repeats"]).speeds(amount, "steps")
+        timed = _time(program, jax.jit(begin)(), options["repeats"])
+        return timed.speeds(config.steps_per_update * updates, "steps")
+
+    ours = speeds()
     with nn.intercept_methods(_in_linen):
-        theirs = _time(program, jax.jit(begin)(), options["repeats"]).speeds(amount, "steps")
+        theirs = speeds()
     return {
         **ours,
         "envs": envs,

@@ -282,7 +282,7 @@ def _use_all_cores() -> None:
     """Give each core a host device of its own, unless it was set how many there are."""
     import jax
 
-    if jax.config.jax_num_cpu_devices < 0:
+    if jax.config.values["jax_num_cpu_devices"] < 0:
         jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
 
 

@@ -50,7 +50,7 @@ def record(
         seen = picture(states), live
         log_probs, memory = act(memory, states, pool.observe(env, states))
         moved = pool.step(env, params, states, draw(log_probs, chance))
-        total = total + moved.goals * live
+        total = total + jnp.where(live[None], moved.goals, jnp.float32(0))
         return (moved.state, memory, live & ~moved.terminated, total), seen
 
     memory = pool.over_envs(policy.begin)(levels)

@@ -53,7 +53,7 @@ def play(
             here = visited | _standing(decoys, moved.state)
             paid = jnp.concatenate([paid, (here & ~visited).astype(jnp.float32)])
             visited = here
-        paid = paid * live
+        paid = jnp.where(live[None], paid, jnp.float32(0))
         carry = (moved.state, memory, live & ~moved.terminated, visited, factor * discount)
         return (*carry, discounted + factor * paid, total + paid), None
 
@@ -68,7 +68,7 @@ def play(
 def draw(log_probs: Float[Array, "actions envs"], chance: Float[Array, " envs"]) -> Array:
     """Draw actions by inverting the cumulative distribution: one uniform number for each."""
     cumulative = jnp.cumsum(jnp.exp(log_probs), axis=0)
-    return jnp.sum(cumulative[:-1] <= chance, axis=0).astype(jnp.int8)
+    return jnp.sum(cumulative[:-1] <= chance[None], axis=0).astype(jnp.int8)
 
 
 def _standing(

@@ -35,8 +35,13 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def id(self) -> str:
-        """First 12 hexadecimal digits of the sha256 of the canonical JSON."""
-        return hashlib.sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:12]
+        """First 12 hexadecimal digits of the sha256 of the spec and the agent's defaults.
+
+        The defaults count, or a run made with other ones would pass for this one.
+        """
+        defaults = dataclasses.asdict(registry.make_agent(self.agent).config())
+        determined = msgspec.json.encode((self, defaults), order="deterministic")
+        return hashlib.sha256(determined).hexdigest()[:12]
 
     @property
     def name(self) -> str:
