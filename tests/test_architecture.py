@@ -19,7 +19,7 @@ RANKS = {
             ("mitigations",),
             ("runs",),
             ("report",),
-            ("testing", "bench", "wrappers"),
+            ("testing", "bench", "play", "wrappers"),
             ("", "cli", "__main__"),  # "" is the package itself, its public interface
         )
     )
