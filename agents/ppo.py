@@ -291,10 +291,23 @@ def policy(env: Environment[Any, Any], config: Config, weights: Any) -> Policy:
     """Return the trained policy; it samples from its action probabilities."""
     network = _network(env, config)
 
+    def native(weights: Any, observation: Any) -> Any:
+        return jax.nn.log_softmax(network.apply(weights, observation)[0], axis=0)
+
+    log_probs = jax.custom_batching.custom_vmap(native)
+
+    @log_probs.def_vmap
+    def batched(size: int, is_batched: Any, weights: Any, observation: Any) -> Any:
+        # Networks take batches on the trailing axis; vmap's own rules would move it (networks.py).
+        del size
+        if any(jax.tree.leaves(is_batched[0])) or not is_batched[1]:
+            axes = jax.tree.map(lambda moves: 0 if moves else None, tuple(is_batched))
+            return jax.vmap(native, in_axes=axes)(weights, observation), True
+        return jnp.moveaxis(native(weights, jnp.moveaxis(observation, 0, -1)), -1, 0), True
+
     def act(memory: None, state: EnvState, observation: Any) -> tuple[Any, None]:
         del state
-        logits, _ = network.apply(weights, observation)
-        return jax.nn.log_softmax(logits), memory
+        return log_probs(weights, observation), memory
 
     return Policy(begin=lambda level: None, act=act)
 

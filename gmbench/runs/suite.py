@@ -54,7 +54,7 @@ class Suite:
 _QUICK = Suite(
     id="GMB-quick-v0",
     summary="three tasks at size 7, without and with distinguishing levels; minutes on two cores",
-    steps={"CheeseCorner-v0": 300_000, "CheeseDish-v0": 300_000, "KeysChests-v0": 400_000},
+    steps={"CheeseCorner-v0": 300_000, "CheeseDish-v0": 500_000, "KeysChests-v0": 400_000},
     config={},
     static={"size": 7},
     alphas=(0.0, 0.3),
