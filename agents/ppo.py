@@ -237,7 +237,8 @@ def _learn(
         )
         scale = jnp.minimum(1, rates["max_grad_norm"] / (optax.tree.norm(gradients) + 1e-6))
         gradients = jax.tree.map(lambda leaf: leaf * scale, gradients)
-        directions, optimiser = _adam().update(gradients, optimiser)
+        with jax.numpy_dtype_promotion("standard"):  # optax raises floats to integer powers
+            directions, optimiser = _adam().update(gradients, optimiser)
         size = rates["learning_rate"] * left
         weights = jax.tree.map(lambda w, d: w - size * d, weights, directions)
         return (weights, optimiser), losses
