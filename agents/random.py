@@ -3,12 +3,10 @@
 import dataclasses
 from typing import Any
 
-import jax.numpy as jnp
-
 from gmbench.core import registry
 from gmbench.core.agent import Agent
 from gmbench.core.env import Environment
-from gmbench.core.policy import Policy
+from gmbench.core.policy import Policy, uniform
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,8 +17,7 @@ class Config:
 def policy(env: Environment[Any, Any], config: Config, weights: Any) -> Policy:
     """Return the policy that takes every action equally often."""
     del config, weights
-    uniform = jnp.full(env.num_actions, -jnp.log(jnp.float32(env.num_actions)))
-    return Policy(begin=lambda level: None, act=lambda memory, state, seen: (uniform, memory))
+    return uniform(env)
 
 
 registry.agent("random")(Agent(config=Config, policy=policy))

@@ -222,6 +222,10 @@ class KeysChests(GridEnvironment[State, Params]):
         there, placed = (either.keys | either.chests for either in (state, state.level))
         return routes.route_values(solution, placed & ~there, state.position)
 
+    def settle(self, level: Level) -> Level:
+        """List the objects of an edited level in order again."""
+        return _listed(level.walls, level.start, level.objects, level.keys, level.chests)
+
     def targets(self, level: Level) -> Bool[Array, "goals rows cols"]:
         """The chests; the keys."""
         plane = _plane(self.shape)

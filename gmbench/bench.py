@@ -7,7 +7,7 @@ from where the one before ended. All that the figure claims is done inside the t
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from jaxtyping import Array
 
 from gmbench.core import checks, pool, registry
 from gmbench.core.env import EnvState
-from gmbench.core.policy import Policy
+from gmbench.core.policy import uniform
 from gmbench.core.task import Task
 from gmbench.measure import exact
 from gmbench.runs import spec
@@ -36,8 +36,7 @@ TRAIN_ENVS, TRAIN_UPDATES = 32, 2
 def measure(
     what: str,
     task: str,
-    size: int,
-    layout: str,
+    static: Mapping[str, int | str],
     envs: int,
     steps: int,
     network: str,
@@ -55,8 +54,7 @@ def measure(
     Args:
         what: one of the above.
         task: task id.
-        size: rows and columns.
-        layout: wall generator.
+        static: the task's static settings, such as its size.
         envs: environments, or levels, side by side.
         steps: of each environment in one repeat (``env``, ``train``); rounded to whole rollouts.
         network: the network of ``train``.
@@ -69,7 +67,7 @@ def measure(
     Raises:
         ValueError: for an unknown name or a number out of range.
     """
-    settings = dict(locals())
+    settings: dict[str, Any] = dict(locals())
     measurements: dict[str, Callable[..., dict[str, Any]]] = {
         "env": _environment,
         "train": _train,
@@ -80,7 +78,7 @@ def measure(
     for name in ("envs", "steps", "repeats"):
         checks.integer(name, settings[name], 1, 10_000_000)
     began = datetime.now(UTC).isoformat(timespec="seconds")
-    made = registry.make(task, size=size, layout=layout)
+    made = registry.make(task, **static)
     options = {"envs": envs, "steps": steps, "network": network, "repeats": repeats}
     device = jax.devices()[0]
     return {
@@ -253,10 +251,9 @@ def _solve(task: Task, options: dict[str, Any]) -> dict[str, Any]:
         return found | {"milliseconds": 1e3 / found["solutions_per_second"]}
 
     result = speeds(pool.over_envs(lambda level: env.solve(level, discount)))
-    log_probs = jnp.full(env.num_actions, -jnp.log(jnp.float32(env.num_actions)))
-    uniform = Policy(lambda level: None, lambda memory, state, seen: (log_probs, memory))
-    if exact.can_evaluate(env, uniform):
-        result["policy"] = speeds(lambda levels: exact.evaluate(env, uniform, levels, discount))
+    random = uniform(env)
+    if exact.can_evaluate(env, random):
+        result["policy"] = speeds(lambda levels: exact.evaluate(env, random, levels, discount))
     return result
 
 

@@ -33,10 +33,10 @@ class Show:
 
     task: tyro.conf.Positional[str]
     """Task id."""
-    size: int = 7
-    """Rows and columns."""
-    layout: str = "blocks"
-    """Wall generator: blocks, tree or open."""
+    size: int | None = None
+    """Size of the grid; by default the task's small one (7 rows and columns in most)."""
+    layout: str | None = None
+    """Wall generator, where the task has several: blocks, tree or open."""
     seed: int = 0
     """Which sample levels."""
 
@@ -45,7 +45,8 @@ class Show:
         from gmbench.core import registry
         from gmbench.report import console
 
-        console.print_task(registry.make(self.task, size=self.size, layout=self.layout), self.seed)
+        static = _static(self.task, self.size, self.layout)
+        console.print_task(registry.make(self.task, **static), self.seed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,10 +55,10 @@ class Play:
 
     task: tyro.conf.Positional[str]
     """Task id."""
-    size: int = 7
-    """Rows and columns."""
-    layout: str = "blocks"
-    """Wall generator: blocks, tree or open."""
+    size: int | None = None
+    """Size of the grid; by default the task's small one (7 rows and columns in most)."""
+    layout: str | None = None
+    """Wall generator, where the task has several: blocks, tree or open."""
     shift: str = "training"
     """Distribution of the levels: training, or the name of a shift."""
     seed: int = 0
@@ -68,9 +69,8 @@ class Play:
         from gmbench import play
         from gmbench.core import registry
 
-        play.play(
-            registry.make(self.task, size=self.size, layout=self.layout), self.shift, self.seed
-        )
+        static = _static(self.task, self.size, self.layout)
+        play.play(registry.make(self.task, **static), self.shift, self.seed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,10 +87,10 @@ class Train:
     """Environment steps of each run."""
     seeds: int = 1
     """Runs for each alpha, with seeds 0, 1, ..."""
-    size: int = 7
-    """Rows and columns."""
-    layout: str = "blocks"
-    """Wall generator: blocks, tree or open."""
+    size: int | None = None
+    """Size of the grid; by default the task's small one (7 rows and columns in most)."""
+    layout: str | None = None
+    """Wall generator, where the task has several: blocks, tree or open."""
     params: Settings = ()
     """Other training parameters, such as walls=0.3."""
     config: Settings = ()
@@ -107,7 +107,7 @@ class Train:
         specs = [
             RunSpec(
                 task=self.task,
-                static={"size": self.size, "layout": self.layout},
+                static=_static(self.task, self.size, self.layout),
                 params={"alpha": alpha, **_settings(self.params)},  # type: ignore[dict-item]
                 agent=self.agent,
                 config=_settings(self.config),
@@ -130,9 +130,9 @@ class Evaluate:
     """An agent that does not learn: random, oracle or proxy_oracle."""
     shift: tuple[str, ...] = ()
     """Distributions: training, or names of shifts; by default training and the first shift."""
-    size: int = 7
-    """Rows and columns (with --agent)."""
-    layout: str = "blocks"
+    size: int | None = None
+    """Size of the grid (with --agent)."""
+    layout: str | None = None
     """Wall generator (with --agent)."""
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Print JSON instead of a table."""
@@ -146,7 +146,7 @@ class Evaluate:
         if self.agent is None:
             results = assess.finished_run(Path(self.target), self.shift)
         else:
-            static: dict[str, int | str] = {"size": self.size, "layout": self.layout}
+            static = _static(self.target, self.size, self.layout)
             spec = RunSpec(task=self.target, static=static, agent=self.agent)
             results = assess.fixed_agent(spec, self.shift)
         print(json.dumps(results, indent=1)) if self.as_json else console.print_results(results)
@@ -204,10 +204,10 @@ class Bench:
     """What to measure."""
     task: str = "CheeseCorner-v0"
     """Task id."""
-    size: int = 13
-    """Rows and columns."""
-    layout: str = "blocks"
-    """Wall generator: blocks, tree or open."""
+    size: int | None = None
+    """Size of the grid; by default the published one (13 rows and columns in most)."""
+    layout: str | None = None
+    """Wall generator, where the task has several: blocks, tree or open."""
     envs: int = 1024
     """Environments (or levels) side by side."""
     steps: int = 2000
@@ -221,7 +221,10 @@ class Bench:
         """Measure and print."""
         from gmbench import bench
 
-        print(json.dumps(bench.measure(**dataclasses.asdict(self)), indent=1))
+        settings = dataclasses.asdict(self)
+        size, layout = settings.pop("size"), settings.pop("layout")
+        settings["static"] = _static(self.task, size, layout, "published")
+        print(json.dumps(bench.measure(**settings), indent=1))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -284,6 +287,16 @@ def _use_all_cores() -> None:
 
     if jax.config.values["jax_num_cpu_devices"] < 0:
         jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+
+
+def _static(
+    task: str, size: int | None, layout: str | None, which: Literal["small", "published"] = "small"
+) -> dict[str, int | str]:
+    """Return a task's static settings: the size given or one of its own, the layout if given."""
+    from gmbench.core import registry
+
+    chosen = getattr(registry.sizes(task), which) if size is None else size
+    return {"size": chosen} | ({} if layout is None else {"layout": layout})
 
 
 def _settings(pairs: tuple[str, ...]) -> dict[str, int | float | str]:

@@ -92,7 +92,8 @@ class _Game:
 
         def begin(key: Any) -> tuple[Any, Any]:
             level = env.sample_level(key, params)
-            return env.start(level), evaluation.most(env, level)
+            nothing_known = jnp.full(len(env.goal_names), jnp.nan)
+            return env.start(level), evaluation.most(env, level) if env.exact else nothing_known
 
         def step(state: Any, action: Any) -> tuple[Any, ...]:
             _, after, _, terminated, info = env.step_env(None, state, action, params)

@@ -1,7 +1,7 @@
 """Conformance: what every task must keep to, checked by :func:`check_task`.
 
 Each check is one function of a task. It returns nothing, or raises an ``AssertionError`` that names
-the task, the check and what was found. Environments with deterministic dynamics are assumed.
+the task, the check and what was found. Dynamics take no keys: chance is part of the level.
 """
 
 import copy
@@ -17,13 +17,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from gmbench.core import pool
 from gmbench.core.env import Environment, EnvState, Level
 from gmbench.core.params import EnvParams
-from gmbench.core.policy import Policy
+from gmbench.core.policy import uniform
 from gmbench.core.task import Task
+from gmbench.measure import rollouts
+from gmbench.measure.evaluation import NO_LIMIT
 from gmbench.solve.oracle import oracle
 
 DISCOUNT = 0.99
@@ -64,7 +66,11 @@ def check_task(task: Task, *, levels: int = 10_000, seed: int = 0) -> None:
     check_ascii(task, seed)
     check_picture(task, seed)
     check_solvable(task, levels, seed)
+    check_mutate(task, seed)
     check_alpha(task, levels, seed)
+    if not task.env.exact:
+        check_planner(task, seed)
+        return
     check_upper_bound(task, seed)
     check_oracle(task, seed)
     check_distinguishing(task, seed)
@@ -286,10 +292,37 @@ def check_solvable(task: Task, levels: int = 10_000, seed: int = 0) -> None:
     for name, params in {**task.shifts, **_main(task)}.items():
         count = levels if name in _main(task) else min(levels, BATCH)
         for batch in _batches(task.env, params, count, seed):
-            values = np.asarray(_values(task.env, batch, jnp.float32(DISCOUNT)))
-            for goal, index in np.argwhere(~(values > 0)):
-                message = f"under {name!r}, {task.env.goal_names[goal]!r} cannot be earned"
+            if task.env.exact:
+                values = np.asarray(_values(task.env, batch, jnp.float32(DISCOUNT)))
+                for goal, index in np.argwhere(~(values > 0)):
+                    message = f"under {name!r}, {task.env.goal_names[goal]!r} cannot be earned"
+                    raise _failure(task, "solvable", message, _one(batch, index))
+            for index in np.flatnonzero(~np.asarray(_solvable(task.env, batch))):
+                message = f"under {name!r}, a level is not solvable"
                 raise _failure(task, "solvable", message, _one(batch, index))
+
+
+def check_mutate(task: Task, seed: int = 0, edits: int = 4) -> None:
+    """Edited levels differ, stay solvable, and can still be printed and read back."""
+    env = task.env
+    for name, params in _ends(task).items():
+        levels = _draw(env, params, jax.random.key(seed))
+        for key in jax.random.split(jax.random.key(seed + 1), edits):
+            before, levels = levels, _mutate(env, levels, key)
+            for index in np.flatnonzero(~np.asarray(_solvable(env, levels))):
+                message = f"under {name!r}, an edited level is not solvable"
+                raise _failure(task, "mutate", message, _one(levels, index))
+        same = [
+            np.all(np.asarray(old == new).reshape(-1, BATCH), axis=0)
+            for old, new in zip(jax.tree.leaves(before), jax.tree.leaves(levels), strict=True)
+        ]
+        if (share := np.mean(np.all(same, axis=0))) > 0.5:
+            raise _failure(task, "mutate", f"under {name!r}, a share {share:.2f} is not changed")
+        for number in range(10):
+            level = _one(levels, number)
+            if difference := _difference(level, env.parse(env.render_ascii(env.start(level)))):
+                message = f"under {name!r}, {difference} of an edited level is not read back"
+                raise _failure(task, "mutate", message, level)
 
 
 def check_alpha(task: Task, levels: int = 10_000, seed: int = 0) -> None:
@@ -313,20 +346,37 @@ def check_alpha(task: Task, levels: int = 10_000, seed: int = 0) -> None:
 # ---- values ----------------------------------------------------------------------------------
 
 
-class Returns(NamedTuple):
-    """What every goal earns in one episode on each level."""
-
-    discounted: Float[Array, "goals levels"]
-    total: Float[Array, "goals levels"]
-
-
 class Played(NamedTuple):
     """Levels, the most that can be earned on them and what one policy earned."""
 
     levels: Level
     distinguishing: Bool[Array, " levels"]
-    most: Returns
-    earned: Returns
+    most: rollouts.Played
+    earned: rollouts.Played
+
+
+def check_planner(task: Task, seed: int = 0) -> None:
+    """Where the optimum is not known: each goal's planner earns more of it than other play does.
+
+    More than random play everywhere; the intended goal's also more of it than any proxy's planner
+    does on the distinguishing levels. Means over levels are compared.
+    """
+    for shift, params in _ends(task).items():
+        random = _played(task, params, None, seed)
+        own = [_played(task, params, goal, seed) for goal in range(len(task.env.goals))]
+        for goal, name in enumerate(task.env.goal_names):
+            planned, drawn = (np.mean(each.earned.total[goal]) for each in (own[goal], random))
+            if not planned > drawn:
+                message = f"under {shift!r}, the planner of {name!r} earns {planned:.3g} of it, "
+                raise _failure(task, "planner", f"{message}random play {drawn:.3g}")
+        apart = np.asarray(random.distinguishing)
+        if not apart.any():
+            continue
+        intended, *proxies = (np.mean(each.earned.total[0][apart]) for each in own)
+        for name, earned in zip(task.env.goal_names[1:], proxies, strict=True):
+            if not intended > earned:
+                message = f"under {shift!r}, the planner of {name!r} serves the intended goal best"
+                raise _failure(task, "planner", f"{message} ({earned:.3g}, {intended:.3g})")
 
 
 def check_upper_bound(task: Task, seed: int = 0) -> None:
@@ -377,27 +427,36 @@ def check_distinguishing(task: Task, seed: int = 0) -> None:
 
 
 def _played(task: Task, params: EnvParams, goal: int | None, seed: int) -> Played:
-    steps = PATIENCE * int(task.training.horizon)
-    pursued = None if goal is None else jnp.int32(goal)
-    return _play(task.env, params, pursued, jax.random.key(seed), steps)
-
-
-@partial(jax.jit, static_argnames=("env", "steps"))
-def _play(
-    env: AnyEnv,
-    params: EnvParams,
-    goal: Int[Array, ""] | None,
-    key: PRNGKeyArray,
-    steps: int,
-) -> Played:
     """Draw levels and play one episode on each: at random, or as the oracle of one goal."""
+    env = task.env
+    if not env.exact:
+        return _play_planned(env, params, goal, jax.random.key(seed))
+    pursued = None if goal is None else jnp.int32(goal)
+    return _play(env, params, pursued, jax.random.key(seed))
+
+
+@partial(jax.jit, static_argnames="env")
+def _play(env: AnyEnv, params: EnvParams, goal: Int[Array, ""] | None, key: PRNGKeyArray) -> Played:
     key_levels, key_play = jax.random.split(key)
     discount = jnp.float32(DISCOUNT)
     levels = _draw(env, params, key_levels)
-    most = Returns(_values(env, levels, discount), _values(env, levels, jnp.float32(1)))
-    policy = _random(env) if goal is None else oracle(env, params, goal, discount)
-    earned = _returns(env, params, policy, levels, discount, jax.random.split(key_play, steps))
+    most = rollouts.Played(_values(env, levels, discount), _values(env, levels, jnp.float32(1)))
+    policy = uniform(env) if goal is None else oracle(env, params, goal, discount)
+    # Optimal values know no time limit.
+    params = params.replace(horizon=jnp.int32(NO_LIMIT))  # type: ignore[attr-defined]
+    steps = PATIENCE * env.episode_steps
+    earned = rollouts.play(env, params, policy, levels, key_play, steps, discount)
     return Played(levels, pool.over_envs(env.distinguishing)(levels), most, earned)
+
+
+@partial(jax.jit, static_argnames=("env", "goal"))
+def _play_planned(env: AnyEnv, params: EnvParams, goal: int | None, key: PRNGKeyArray) -> Played:
+    key_levels, key_play = jax.random.split(key)
+    levels = _draw(env, params, key_levels)
+    policy = uniform(env) if goal is None else env.planner(goal)
+    discount = jnp.float32(DISCOUNT)
+    earned = rollouts.play(env, params, policy, levels, key_play, env.episode_steps, discount)
+    return Played(levels, pool.over_envs(env.distinguishing)(levels), earned, earned)
 
 
 @partial(jax.jit, static_argnames="env")
@@ -408,38 +467,14 @@ def _values(env: AnyEnv, levels: Level, discount: Float[Array, ""]) -> Float[Arr
     return pool.over_envs(at_start)(levels)
 
 
-def _random(env: AnyEnv) -> Policy:
-    uniform = jnp.full(env.num_actions, -math.log(env.num_actions), jnp.float32)
-    return Policy(lambda level: (), lambda memory, state, observation: (uniform, memory))
+@partial(jax.jit, static_argnames="env")
+def _solvable(env: AnyEnv, levels: Level) -> Bool[Array, " levels"]:
+    return pool.over_envs(env.is_solvable)(levels)
 
 
-def _returns(
-    env: AnyEnv,
-    params: EnvParams,
-    policy: Policy,
-    levels: Level,
-    discount: Float[Array, ""],
-    keys: Key[Array, " steps"],
-) -> Returns:
-    """Play one episode on each level, for as many steps as there are keys, without time limit."""
-
-    def act(memory: Any, state: EnvState) -> tuple[Float[Array, " actions"], Any]:
-        return policy.act(memory, state, env.observation(state))
-
-    def step(carry: tuple[Any, ...], key: PRNGKeyArray) -> tuple[tuple[Any, ...], None]:
-        states, memory, playing, weight, sums = carry
-        log_probabilities, memory = pool.over_envs(act)(memory, states)
-        actions = jax.random.categorical(key, log_probabilities, axis=0)
-        stepped = pool.step(env, params, states, actions)
-        paid = jnp.where(playing[None], stepped.goals, jnp.float32(0))
-        sums = Returns(sums.discounted + weight * paid, sums.total + paid)
-        return (stepped.state, memory, playing & ~stepped.terminated, weight * discount, sums), None
-
-    count = jax.tree.leaves(levels)[0].shape[-1]
-    nothing = jnp.zeros((len(env.goals), count), jnp.float32)
-    memory = pool.over_envs(policy.begin)(levels)
-    start = (pool.begin(env, levels), memory, jnp.ones(count, bool), jnp.float32(1))
-    return jax.lax.scan(step, (*start, Returns(nothing, nothing)), keys)[0][-1]
+@partial(jax.jit, static_argnames="env")
+def _mutate(env: AnyEnv, levels: Level, key: PRNGKeyArray) -> Level:
+    return pool.over_envs(env.mutate)(jax.random.split(key, BATCH), levels)
 
 
 # ---- shared ----------------------------------------------------------------------------------

@@ -12,8 +12,7 @@ from gmbench import bench
 
 SETTINGS = {
     "task": "CheeseCorner-v0",
-    "size": 5,
-    "layout": "open",
+    "static": {"size": 5, "layout": "open"},
     "envs": 8,
     "steps": 200,
     "network": "mlp",
@@ -102,7 +101,7 @@ def test_the_reference_is_the_same_network(name, size):
         ("env", {"task": "Cheese-v0"}, "task"),
         ("env", {"envs": 0}, "envs"),
         ("env", {"repeats": 0}, "repeats"),
-        ("env", {"size": 3}, "size"),
+        ("env", {"static": {"size": 3}}, "size"),
         ("train", {"network": "impala"}, "network"),
     ],
 )

@@ -5,7 +5,7 @@ An environment is written for ONE level and ONE step. Batches are made by
 """
 
 import abc
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -39,6 +39,9 @@ class Environment(environment.Environment, abc.ABC, Generic[State, Params]):  # 
     equal environments share one compiled program, and implements the abstract methods below.
     All of them are pure and take a single level or state.
     """
+
+    exact: ClassVar[bool] = True
+    """Whether :meth:`solve` gives optimal values; else ``planner(goal)`` is the named reference."""
 
     # ---- what a subclass provides -----------------------------------------------------------
 
@@ -81,16 +84,36 @@ class Environment(environment.Environment, abc.ABC, Generic[State, Params]):  # 
     def distinguishing(self, level: Level) -> Bool[Array, ""]:
         """Whether the intended goal and a proxy come apart on ``level``."""
 
-    @abc.abstractmethod
     def solve(self, level: Level, discount: Float[Array, ""]) -> Any:
-        """Return a pytree from which :meth:`values` reads optimal values, for every goal."""
+        """Return a pytree from which :meth:`values` reads optimal values, for every goal.
 
-    @abc.abstractmethod
+        Environments that are ``exact`` provide this and :meth:`values`, others :meth:`planner`.
+        """
+        raise NotImplementedError
+
     def values(self, solution: Any, state: State) -> Float[Array, " goals"]:
         """Return V*_g(state), the optimal discounted return still to come, for each goal.
 
         No time limit enters: the value is that of the infinite-horizon discounted problem.
         """
+        raise NotImplementedError
+
+    def planner(self, goal: int) -> Any:
+        """Return the reference :class:`~gmbench.core.policy.Policy` for a goal, by its place.
+
+        It stands in for the optimum where none can be computed. It reads the state, but not what
+        chance has in store.
+        """
+        raise NotImplementedError
+
+    @property
+    def episode_steps(self) -> int:
+        """Most steps of an episode that is measured or recorded, under any shift."""
+        return int(self.default_params.horizon)
+
+    @abc.abstractmethod
+    def mutate(self, key: PRNGKeyArray, level: Level) -> Level:
+        """Make one small edit that leaves the level solvable."""
 
     @abc.abstractmethod
     def parse(self, ascii_level: str) -> Level:

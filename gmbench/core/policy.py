@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from gmbench.core.env import EnvState, Level
+import jax.numpy as jnp
+
+from gmbench.core.env import Environment, EnvState, Level
 
 
 class Policy(NamedTuple):
@@ -21,3 +23,9 @@ class Policy(NamedTuple):
     begin: Callable[[Level], Any]
     act: Callable[[Any, EnvState, Any], tuple[Any, Any]]
     memoryless: bool = True
+
+
+def uniform(env: Environment[Any, Any]) -> Policy:
+    """Return the policy that draws every action with equal probability."""
+    log_probs = jnp.full(env.num_actions, -jnp.log(jnp.float32(env.num_actions)))
+    return Policy(lambda level: None, lambda memory, state, observation: (log_probs, memory))

@@ -12,7 +12,7 @@ import pkgutil
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnax
 
@@ -21,17 +21,31 @@ from gmbench.core.task import Task
 
 TaskFactory = Callable[..., Task]
 
+
+class Sizes(NamedTuple):
+    """Values of a task's ``size``: for tests, for results on a CPU, and as published."""
+
+    tiny: int = 5
+    small: int = 7
+    published: int = 13
+
+
 _tasks: dict[str, TaskFactory] = {}
+_sizes: dict[str, Sizes] = {}
 _agents: dict[str, Any] = {}
 
 
-def task(id: str) -> Callable[[TaskFactory], TaskFactory]:
-    """Register a factory ``(**static) -> Task`` under a versioned id, here and with gymnax."""
+def task(id: str, sizes: Sizes = Sizes()) -> Callable[[TaskFactory], TaskFactory]:  # noqa: B008
+    """Register a factory ``(size, **static) -> Task`` under a versioned id, also with gymnax.
+
+    ``size`` defaults to the published one in the factory itself; ``sizes`` names all three.
+    """
 
     def register(factory: TaskFactory) -> TaskFactory:
         if id in _tasks:
             raise ValueError(f"task: {id!r} is registered already")
         _tasks[id] = factory
+        _sizes[id] = sizes
         gymnax.registration.register(id, lambda **static: factory(**static).env)
         return factory
 
@@ -69,6 +83,15 @@ def task_ids() -> list[str]:
     """Ids of all registered tasks, sorted."""
     discover("gmbench.envs")
     return sorted(_tasks)
+
+
+def sizes(id: str) -> Sizes:
+    """Return the sizes that a task is tested, studied and published at.
+
+    Raises:
+        ValueError: for an unknown id, offering the nearest.
+    """
+    return _sizes[checks.known("task", id, task_ids())]
 
 
 def agent_names() -> list[str]:

@@ -8,12 +8,12 @@ from typing import Any, ClassVar, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, UInt8
+from jaxtyping import Array, Bool, PRNGKeyArray, UInt8
 
 from gmbench.core import checks
 from gmbench.core.env import Environment, EnvState, Level
 from gmbench.core.params import EnvParams
-from gmbench.grid import moves, sprites, walls
+from gmbench.grid import edits, moves, sprites, walls
 
 Params = TypeVar("Params", bound=EnvParams)
 State = TypeVar("State", bound=EnvState)
@@ -29,6 +29,8 @@ class GridEnvironment(Environment[State, Params]):
         things: names of the layers in drawing order; each is the name of a sprite.
         hidden: the layers that are drawn but that the agent does not see.
         legend: character -> the things that stand on a cell so marked.
+        notes: fields of the level, whole numbers or lists of them, that no picture shows; the ASCII
+            form has a line ``name: 1 2 3`` for each below the grid.
     """
 
     size: int = 13
@@ -37,6 +39,7 @@ class GridEnvironment(Environment[State, Params]):
     things: ClassVar[tuple[str, ...]]
     hidden: ClassVar[tuple[str, ...]] = ()
     legend: ClassVar[dict[str, tuple[str, ...]]]
+    notes: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         """Check the static shape."""
@@ -52,7 +55,9 @@ class GridEnvironment(Environment[State, Params]):
 
     @abc.abstractmethod
     def level_from(self, masks: dict[str, Bool[np.ndarray, "rows cols"]]) -> Level:
-        """Build a level from the masks of the things in an ASCII picture.
+        """Build a level from the masks of the things in an ASCII picture, with any notes.
+
+        What :attr:`notes` names is replaced afterwards by what stands below the picture.
 
         Raises:
             ValueError: if a thing is missing or stands too often.
@@ -91,30 +96,64 @@ class GridEnvironment(Environment[State, Params]):
     # ---- ASCII ------------------------------------------------------------------------------
 
     def parse(self, ascii_level: str) -> Level:
-        """Read a level from its ASCII form, one line a row.
+        """Read a level from its ASCII form, one line a row, then its notes.
 
         Raises:
-            ValueError: naming the character, the size or the thing that does not fit.
+            ValueError: naming the row and column of what does not fit: a character, a row's
+                length, a thing that stands too often, a goal that cannot be earned.
         """
         lines = [line.strip() for line in ascii_level.strip().splitlines()]
-        if len(lines) != self.size or any(len(line) != self.size for line in lines):
-            widths = sorted({len(line) for line in lines})
-            raise checks.Refused(
-                f"level: {len(lines)} rows of {widths} characters is not {self.size} x {self.size}"
-            )
-        for character in sorted(set("".join(lines)) - set(self.legend)):
-            raise checks.Refused(
-                f"level: unknown character {character!r} (allowed: {' '.join(self.legend)})"
-            )
+        rows, cols = self.shape
+        if len(lines) < rows or any(":" not in line for line in lines[rows:]):
+            raise checks.Refused(f"level: {len(lines)} rows, {rows} are needed")
+        for row, line in enumerate(lines[:rows]):
+            if len(line) != cols:
+                raise checks.Refused(f"level: row {row} has {len(line)} columns, {cols} are needed")
+            for col, character in enumerate(line):
+                if character not in self.legend:
+                    raise checks.Refused(
+                        f"level: unknown character {character!r} at row {row}, column {col} "
+                        f"(allowed: {' '.join(self.legend)})"
+                    )
+        marks = [[self.legend[mark] for mark in line] for line in lines[:rows]]
         masks = {
-            thing: np.array([[thing in self.legend[mark] for mark in line] for line in lines])
+            thing: np.array([[thing in mark for mark in line] for line in marks])
             for thing in self.things
         }
-        return self.level_from(masks)
+        level = self.level_from(masks)
+        level = level.replace(**dict(self._read_note(level, line) for line in lines[rows:]))
+        if self.exact:
+            self._refuse_unreachable(level)
+        return level
+
+    def _read_note(self, level: Any, line: str) -> tuple[str, Array]:
+        name, _, text = line.partition(":")
+        old = getattr(level, checks.known("level note", name.strip(), self.notes))
+        values = [_whole(name, word) for word in text.split()]
+        if len(values) != old.size:
+            raise checks.Refused(
+                f"level: note {name!r} has {len(values)} numbers, {old.size} are needed"
+            )
+        return name.strip(), jnp.asarray(np.array(values).reshape(old.shape), old.dtype)
+
+    def _refuse_unreachable(self, level: Level) -> None:
+        values, targets = _earnable(self, level)
+        for name, value, cells in zip(self.goal_names, values, np.asarray(targets), strict=True):
+            if not value > 0:
+                row, col = next(iter(np.argwhere(cells)), (-1, -1))
+                start = "row {}, column {}".format(*np.asarray(level.start))
+                raise checks.Refused(
+                    f"level: goal {name!r} (row {row}, column {col}) cannot be earned from the "
+                    f"agent's {start}"
+                )
 
     def render_ascii(self, state: State) -> str:
-        """Print a state, one line a row."""
-        return self.print_picture(np.asarray(_picture(self, state)))
+        """Print a state, one line a row, then its level's notes."""
+        lines = [self.print_picture(np.asarray(_picture(self, state)))]
+        for name in self.notes:
+            numbers = np.asarray(getattr(state.level, name)).astype(np.int64).reshape(-1)
+            lines.append(f"{name}: {' '.join(map(str, numbers))}")
+        return "\n".join(lines)
 
     def print_picture(self, picture: Bool[np.ndarray, "rows cols things"]) -> str:
         """Print what :meth:`picture` returned; things outside the legend are not printed."""
@@ -127,6 +166,26 @@ class GridEnvironment(Environment[State, Params]):
             )
             for row in picture
         )
+
+    # ---- edits ------------------------------------------------------------------------------
+
+    def settle(self, level: Level) -> Level:
+        """Recompute whatever in an edited level depends on the rest of it."""
+        return level
+
+    def is_solvable(self, level: Level) -> Bool[Array, ""]:
+        """Whether every goal can be earned from the start, and none is earned there already."""
+        state = self.start(level)
+        on_wall = jnp.any(level.walls & edits.occupied(level))
+        fine = ~self.is_terminated(state, self.default_params) & ~on_wall
+        if not self.exact:
+            free = walls.reachable(~level.walls, level.start)
+            return fine & jnp.all(free | ~edits.occupied(level))
+        return fine & jnp.all(self.values(self.solve(level, jnp.float32(0.99)), state) > 0)
+
+    def mutate(self, key: PRNGKeyArray, level: Level) -> Level:
+        """Make one small edit (a wall, the start, an object) that leaves the level solvable."""
+        return edits.mutate(self, key, level)
 
     # ---- pictures ---------------------------------------------------------------------------
 
@@ -146,13 +205,32 @@ def _picture(env: Any, state: Any) -> Bool[Array, "rows cols things"]:
     return env.picture(state)
 
 
+def _whole(name: str, word: str) -> int:
+    try:
+        return int(word)
+    except ValueError as error:
+        raise checks.Refused(
+            f"level: note {name!r} has {word!r}, a whole number is needed"
+        ) from error
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _earnable(env: Any, level: Any) -> tuple[Array, Array]:
+    """Return what each goal can earn from the start, and where."""
+    return env.values(env.solve(level, jnp.float32(1)), env.start(level)), env.targets(level)
+
+
 def only(thing: str, mask: Bool[np.ndarray, "rows cols"]) -> Array:
     """Return the one position at which a mask is true.
 
     Raises:
-        ValueError: if there is none, or more than one.
+        ValueError: if there is none, or more than one, saying where.
     """
     cells = np.argwhere(mask)
     if len(cells) != 1:
-        raise checks.Refused(f"level: {len(cells)} cells hold {thing!r}, exactly 1 is allowed")
+        where = "; ".join(f"row {row}, column {col}" for row, col in cells)
+        where = f" ({where})" if where else ""
+        raise checks.Refused(
+            f"level: {len(cells)} cells hold {thing!r}{where}, exactly 1 is allowed"
+        )
     return jnp.asarray(cells[0], jnp.int8)

@@ -10,6 +10,7 @@ from gmbench.core import pool
 from gmbench.core.env import Environment, Level
 from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
+from gmbench.core.policy import uniform as uniform_policy
 from gmbench.measure import exact, regret, rollouts
 from gmbench.solve.reach import distances, optimal_values
 
@@ -17,7 +18,8 @@ EPISODES = 4
 """Episodes a level when returns are sampled; half of them choose the goal, half score it."""
 PATIENCE = 3
 """Sampled episodes last this many horizons, so that what the discount leaves is small."""
-
+NO_LIMIT = 1_000_000
+"""A time limit that no measured episode reaches."""
 
 OUTCOMES = ("goal", "proxy", "neither")
 """What the numbers of an outcome stand for."""
@@ -27,7 +29,8 @@ class References(NamedTuple):
     """What agents on a set of levels are compared with; the same for every agent.
 
     Attributes:
-        optimal: V* of each goal, then of each decoy.
+        optimal: V* of each goal, then of each decoy; where no optimum can be computed, what the
+            environment's planner earned.
         uniform: V^u of uniformly random actions, likewise.
         most: what each goal can earn at most, without discount.
         decoys: the cells of the placebo goals, one for each proxy.
@@ -69,15 +72,14 @@ def references(
 
     Args:
         env: a grid environment.
-        params: its parameters; only the horizon matters here.
+        params: those of the levels' distribution; only the time limit matters here.
         levels: levels on the trailing axis.
-        key: for the decoys, and for random play where values cannot be computed.
+        key: for the decoys, and for play where values cannot be computed.
         discount: in ``[0, 1)``.
     """
-    key_decoys, key_uniform = jax.random.split(key)
+    key_decoys, key_uniform, key_planner = jax.random.split(key, 3)
     decoys = decoys_for(env, levels, key_decoys)
-    log_probs = jnp.full(env.num_actions, -jnp.log(jnp.float32(env.num_actions)))
-    random = Policy(lambda level: None, lambda memory, state, seen: (log_probs, memory))
+    random = uniform_policy(env)
     if exact.can_evaluate(env, random):
         uniform = exact.evaluate(env, random, levels, discount, decoys)
     else:
@@ -85,16 +87,67 @@ def references(
             env, params, random, levels, key_uniform, discount, decoys, 4 * EPISODES
         )
 
-    def optimal(level: Level, cells: Bool[Array, "decoys rows cols"]) -> Array:
-        values = env.values(env.solve(level, discount), env.start(level))
-        ends = jnp.zeros(level.walls.shape, bool)
-        tables = jax.vmap(lambda cell: optimal_values(level.walls, cell, ends, discount))(cells)
-        row, col = level.start.astype(jnp.int32)
-        return jnp.concatenate([values, tables[:, row, col]])
-
-    best = pool.over_envs(optimal)(levels, decoys)
-    at_most = pool.over_envs(lambda level: most(env, level))(levels)
+    best, at_most = achievable(env, params, levels, key_planner, discount)
+    placebo = pool.over_envs(lambda level, cells: _cell_values(env, level, cells, discount))
+    best = jnp.concatenate([best, placebo(levels, decoys)])
     return References(best, uniform, at_most, decoys)
+
+
+def achievable(
+    env: Environment[Any, Any],
+    params: EnvParams,
+    levels: Level,
+    key: PRNGKeyArray,
+    discount: Float[Array, ""],
+) -> tuple[Float[Array, "goals levels"], Float[Array, "goals levels"]]:
+    """Return what each goal can earn, discounted and not: the optimum, or else the planner's."""
+    return (_solved if env.exact else _planned)(env, params, levels, key, discount)
+
+
+def _solved(
+    env: Environment[Any, Any],
+    params: EnvParams,
+    levels: Level,
+    key: PRNGKeyArray,
+    discount: Float[Array, ""],
+) -> tuple[Float[Array, "goals levels"], Float[Array, "goals levels"]]:
+    del params, key
+
+    def single(level: Level) -> tuple[Array, Array]:
+        values = env.values(env.solve(level, discount), env.start(level))
+        return values, most(env, level)
+
+    return pool.over_envs(single)(levels)
+
+
+def _planned(
+    env: Environment[Any, Any],
+    params: EnvParams,
+    levels: Level,
+    key: PRNGKeyArray,
+    discount: Float[Array, ""],
+) -> tuple[Float[Array, "goals levels"], Float[Array, "goals levels"]]:
+    played = [
+        rollouts.play(env, params, env.planner(goal), levels, own, env.episode_steps, discount)
+        for goal, own in enumerate(jax.random.split(key, len(env.goal_names)))
+    ]
+    discounted = jnp.stack([each.discounted[goal] for goal, each in enumerate(played)])
+    return discounted, jnp.stack([each.total[goal] for goal, each in enumerate(played)])
+
+
+def _cell_values(
+    env: Environment[Any, Any],
+    level: Any,
+    cells: Bool[Array, "cells rows cols"],
+    discount: Float[Array, ""],
+) -> Float[Array, " cells"]:
+    """Return V* at the start of goals that pay 1 for first entering a cell."""
+    if hasattr(env, "cell_values"):
+        return env.cell_values(level, cells, discount)
+    ends = jnp.zeros(level.walls.shape, bool)
+    tables = jax.vmap(lambda cell: optimal_values(level.walls, cell, ends, discount))(cells)
+    row, col = level.start.astype(jnp.int32)
+    return tables[:, row, col]
 
 
 def evaluate(
@@ -110,7 +163,7 @@ def evaluate(
 
     Args:
         env: a grid environment.
-        params: its parameters; only the horizon matters here.
+        params: those of the levels' distribution; only the time limit matters here.
         policy: any policy.
         levels: levels on the trailing axis.
         reference: :func:`references` of the same levels.
@@ -140,8 +193,8 @@ def evaluate(
         )
         rho = rho_of(jnp.mean(halves, axis=0))
         indices, placebo = (regret.cross_fitted(part) for part in split(jax.vmap(rho_of)(halves)))
-    horizon = 8 * env.observation_shape[0]
-    played = rollouts.play(env, params, policy, levels, key_outcome, horizon, discount)
+    steps = env.episode_steps
+    played = rollouts.play(env, params, policy, levels, key_outcome, steps, discount)
     return Evaluation(
         rho=rho[:goals],
         indices=indices,
@@ -152,15 +205,18 @@ def evaluate(
 
 
 def most(env: Environment[Any, Any], level: Level) -> Float[Array, " goals"]:
-    """Return what each goal can earn at most on one level, without discount."""
+    """Return what each goal of an exact environment can earn at most on one level, undiscounted."""
     return env.values(env.solve(level, jnp.float32(1)), env.start(level))
 
 
 def outcome(
     total: Float[Array, "goals levels"], most: Float[Array, "goals levels"]
 ) -> Int8[Array, " levels"]:
-    """Return 0 where the intended goal earned all it could, 1 where only a proxy did, else 2."""
-    achieved = total >= most - 0.5
+    """Return 0 where the intended goal earned all it could, 1 where only a proxy did, else 2.
+
+    Where the most is a planner's and large, nine tenths of it count as all.
+    """
+    achieved = total >= most - jnp.maximum(0.5, 0.1 * most)
     other = jnp.where(jnp.any(achieved[1:], axis=0), 1, 2)
     return jnp.where(achieved[0], 0, other).astype(jnp.int8)
 
@@ -172,6 +228,8 @@ def decoys_for(
     count = levels.start.shape[-1]
 
     def single(key: PRNGKeyArray, level: Any) -> Bool[Array, "proxies rows cols"]:
+        if hasattr(env, "steps_to_cells"):
+            return regret.matched_decoys(key, env.steps_to_cells(level), env.targets(level))
         start = jnp.zeros(level.walls.shape, bool).at[level.start[0], level.start[1]].set(True)
         away = distances(~level.walls, start)
         return regret.matched_decoys(key, away, env.targets(level))
@@ -189,8 +247,13 @@ def mean_return(
     decoys: Bool[Array, "decoys rows cols levels"],
     episodes: int,
 ) -> Float[Array, "goals levels"]:
-    """Return the mean discounted return of some episodes on each level."""
-    steps = PATIENCE * 8 * env.observation_shape[0]
+    """Return the mean discounted return of some episodes on each level.
+
+    Optimal values know no time limit, so none is set where the agent is compared with them.
+    """
+    steps = env.episode_steps
+    if env.exact:
+        steps, params = PATIENCE * steps, params.replace(horizon=jnp.int32(NO_LIMIT))  # type: ignore[attr-defined]
 
     def episode(key: PRNGKeyArray) -> Array:
         played = rollouts.play(env, params, policy, levels, key, steps, discount, decoys)

@@ -49,6 +49,16 @@ def distributions(task: Task) -> dict[str, EnvParams]:
     return {"training": task.training, task.headline: task.shifts[task.headline]}
 
 
+def parameters(task: Task, distribution: str) -> EnvParams:
+    """Return the parameters of ``training`` or of a shift.
+
+    Raises:
+        ValueError: for an unknown distribution, offering the nearest.
+    """
+    known = {"training": task.training, **task.shifts}
+    return known[checks.known("distribution", distribution, known)]
+
+
 def file_name(task: Task, distribution: str) -> str:
     """Return the file name of a task's level set at its static shape."""
     shape = "-".join(str(getattr(task.env, field.name)) for field in dataclasses.fields(task.env))
@@ -61,8 +71,7 @@ def load(task: Task, distribution: str, folder: Path | None = None) -> LevelSet:
     Raises:
         ValueError: for an unknown distribution, or a file that does not match its checksum.
     """
-    known = {"training": task.training, **task.shifts}
-    params = known[checks.known("distribution", distribution, known)]
+    params = parameters(task, distribution)
     folder = folder or registry.data_folder() / "levels"
     path = folder / file_name(task, distribution)
     if not path.exists():
@@ -83,7 +92,7 @@ def freeze(task: Task, distribution: str, folder: Path) -> str:
     path = folder / file_name(task, distribution)
     if path.exists():
         raise checks.Refused(f"levels: {path.name} is frozen already")
-    params = {"training": task.training, **task.shifts}[distribution]
+    params = parameters(task, distribution)
     path.write_bytes(_pack(_draw(task, params, distribution)))
     return hashlib.sha256(path.read_bytes()).hexdigest()
 

@@ -11,11 +11,13 @@ from gmbench.core import pool
 from gmbench.core.env import Environment
 from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
-from gmbench.measure.evaluation import most, outcome
+from gmbench.measure.evaluation import achievable, outcome
 from gmbench.measure.rollouts import draw
 
 PAIRS = 3
 """Levels recorded under each distribution."""
+LONGEST = 256
+"""Most steps recorded of an episode."""
 
 
 class Recording(NamedTuple):
@@ -40,7 +42,7 @@ def record(
     steps: int,
 ) -> Recording:
     """Play on a few levels; equal keys draw the same walls under every distribution."""
-    key_levels, key_play = jax.random.split(key)
+    key_levels, key_play, key_best = jax.random.split(key, 3)
     levels = pool.draw(env, params, key_levels, (PAIRS,))
     picture = pool.over_envs(env.picture)
     act = pool.over_envs(policy.act)
@@ -51,7 +53,7 @@ def record(
         log_probs, memory = act(memory, states, pool.observe(env, states))
         moved = pool.step(env, params, states, draw(log_probs, chance))
         total = total + jnp.where(live[None], moved.goals, jnp.float32(0))
-        return (moved.state, memory, live & ~moved.terminated, total), seen
+        return (moved.state, memory, live & ~moved.done, total), seen
 
     memory = pool.over_envs(policy.begin)(levels)
     nothing = jnp.zeros((len(env.goal_names), PAIRS), jnp.float32)
@@ -62,7 +64,7 @@ def record(
     # The picture on which an episode ended belongs to it: shift "was alive" by one.
     pictures = jnp.concatenate([pictures, picture(last)[None]])
     alive = jnp.concatenate([alive[:1], alive])
-    at_most = pool.over_envs(lambda level: most(env, level))(levels)
+    _, at_most = achievable(env, params, levels, key_best, jnp.float32(1))
     return Recording(pictures, alive, outcome(total, at_most))
 
 

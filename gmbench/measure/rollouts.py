@@ -35,7 +35,7 @@ def play(
     discount: Float[Array, ""],
     decoys: Bool[Array, "decoys rows cols levels"] | None = None,
 ) -> Played:
-    """Play one episode on each level, for at most ``steps`` steps and without a time limit.
+    """Play one episode on each level, for at most ``steps`` steps or until the time limit.
 
     A decoy pays 1 when its cell is first entered; it needs a state with a ``position``.
     """
@@ -54,7 +54,7 @@ def play(
             paid = jnp.concatenate([paid, (here & ~visited).astype(jnp.float32)])
             visited = here
         paid = jnp.where(live[None], paid, jnp.float32(0))
-        carry = (moved.state, memory, live & ~moved.terminated, visited, factor * discount)
+        carry = (moved.state, memory, live & ~moved.done, visited, factor * discount)
         return (*carry, discounted + factor * paid, total + paid), None
 
     nothing = jnp.zeros((goals, count), jnp.float32)

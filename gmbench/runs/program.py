@@ -95,8 +95,8 @@ class Program:
         task = self.first.task
         discount = jnp.float32(task.discount)
         return jax.jit(
-            lambda key, level_set: evaluation.references(
-                task.env, task.training, level_set, key, discount
+            lambda key, level_set, params: evaluation.references(
+                task.env, params, level_set, key, discount
             )
         )
 
@@ -106,11 +106,11 @@ class Program:
         task = plan.task
         discount = jnp.float32(task.discount)
 
-        def all_runs(weights: Any, keys: Any, level_set: Any, reference: Any) -> Any:
+        def all_runs(weights: Any, keys: Any, level_set: Any, reference: Any, params: Any) -> Any:
             def single(given: tuple[Any, Any]) -> evaluation.Evaluation:
                 policy = plan.agent.policy(task.env, plan.config, given[0])
                 return evaluation.evaluate(
-                    task.env, task.training, policy, level_set, reference, given[1], discount
+                    task.env, params, policy, level_set, reference, given[1], discount
                 )
 
             # One run after another: their intermediate results would not fit side by side.
@@ -120,7 +120,7 @@ class Program:
         mapped = jax.shard_map(
             all_runs,
             mesh=self.mesh,
-            in_specs=(runs, runs, same, same),
+            in_specs=(runs, runs, same, same, same),
             out_specs=runs,
             check_vma=False,
         )
@@ -129,17 +129,18 @@ class Program:
     def evaluate(self, weights: Any, distribution: str) -> tuple[evaluation.Evaluation, Any]:
         """Return each run's results on a distribution (leading run axis), and the level set."""
         level_set = levels.load(self.first.task, distribution)
-        reference = self._references(jax.random.key(0), level_set.levels)
+        params = levels.parameters(self.first.task, distribution)
+        reference = self._references(jax.random.key(0), level_set.levels, params)
         keys = jax.vmap(lambda key: jax.random.fold_in(key, 1))(self.keys)
         everywhere = NamedSharding(self.mesh, PartitionSpec())
-        shared = jax.device_put((level_set.levels, reference), everywhere)
+        shared = jax.device_put((level_set.levels, reference, params), everywhere)
         results = self._evaluate(weights, self.place(keys), *shared)
         return jax.tree.map(np.asarray, results), level_set
 
     @functools.cached_property
     def _record(self) -> Any:
         plan = self.first
-        steps = int(plan.task.training.horizon)
+        steps = min(plan.task.env.episode_steps, recording.LONGEST)
 
         def single(weights: Any, params: Any) -> Any:
             policy = plan.agent.policy(plan.task.env, plan.config, weights)

@@ -41,7 +41,11 @@ def describe(plan: Plan, results: Results) -> dict[str, dict[str, Any]]:
     """Return means over the levels of each distribution, and how they were obtained."""
     env = plan.task.env
     policy = plan.agent.policy(env, plan.config, None)
-    how = {"exact": exact.can_evaluate(env, policy), "discount": plan.task.discount}
+    how = {
+        "exact": env.exact and exact.can_evaluate(env, policy),
+        "optimum": "exact" if env.exact else "planner",
+        "discount": plan.task.discount,
+    }
     return {
         name: _describe(result, level_set, env.goal_names) | how
         for name, (result, level_set) in results.items()

@@ -50,10 +50,13 @@ def oracle(
 ) -> Policy:
     """Return the optimal policy for one goal of an environment, by its place in ``env.goals``.
 
-    It is deterministic: of equally good actions it takes the first, so that where nothing is left
-    to earn it takes action 0 (``stay``). The discount must be below 1, or postponing would cost
-    nothing.
+    Where no optimum can be computed it is the environment's own planner (``goal_index`` is then a
+    plain number). Else it is deterministic: of equally good actions it takes the first, so that
+    where nothing is left to earn it takes action 0 (``stay``). The discount must be below 1, or
+    postponing would cost nothing.
     """
+    if not env.exact:
+        return env.planner(int(goal_index))
 
     def begin(level: Level) -> Any:
         return env.solve(level, discount)

@@ -15,7 +15,7 @@ from gmbench.core.params import EnvParams
 from gmbench.core.pytree import pytree
 from gmbench.grid import moves
 from gmbench.grid.env import GridEnvironment
-from gmbench.solve.reach import optimal_values
+from gmbench.solve.reach import optimal_values, policy_values
 
 Params = TypeVar("Params", bound=EnvParams)
 
@@ -126,3 +126,28 @@ class ReachEnvironment(GridEnvironment[ReachState, Params]):
         """Return V* of each goal that has not been reached yet, 0 for those that have."""
         row, col = state.position.astype(jnp.int32)
         return jnp.where(state.reached, jnp.float32(0), solution[:, row, col])
+
+    def policy_values(
+        self,
+        act: Callable[[ReachState], Float[Array, " actions"]],
+        level: Any,
+        cells: Bool[Array, "cells rows cols"],
+        discount: Float[Array, ""],
+    ) -> Float[Array, " goals"]:
+        """Return V^pi at the start: of each goal, then of goals that pay for entering ``cells``.
+
+        Args:
+            act: action probabilities of a memoryless policy.
+            level: the level.
+            cells: the cells of each further goal.
+            discount: in ``[0, 1)``.
+        """
+        rows, cols = (jnp.arange(size, dtype=jnp.int8) for size in self.shape)
+        grid = jnp.stack(jnp.meshgrid(rows, cols, indexing="ij")).reshape(2, -1)
+        by_cell = jax.vmap(lambda cell: act(self.at(level, cell)), in_axes=-1, out_axes=-1)(grid)
+        policy = by_cell.reshape(-1, *self.shape)
+        walls, targets, ends = self.reach_model(level)
+        per_goal = jax.vmap(policy_values, in_axes=(None, None, 0, None, None))
+        values = per_goal(policy, walls, jnp.concatenate([targets, cells]), ends, discount)
+        row, col = level.start.astype(jnp.int32)
+        return values[:, row, col]

@@ -1,0 +1,106 @@
+"""Listing all states gives the values that the solver of "reach a cell" tasks gives."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from gmbench.envs.cheese_corner import CheeseCorner
+
+from gmbench.core import pool, registry
+from gmbench.solve import tabular
+from gmbench.solve.reach import distances
+
+LEVELS = 16
+DISCOUNT = jnp.float32(0.97)
+
+
+@dataclasses.dataclass(frozen=True)
+class Listed(tabular.TabularEnvironment, CheeseCorner):
+    """CheeseCorner with its states listed; a mode is the set of goals reached."""
+
+    @property
+    def modes(self):
+        return 4
+
+    def mode(self, state):
+        return state.reached[0].astype(jnp.int32) + 2 * state.reached[1].astype(jnp.int32)
+
+    def at(self, level, mode, position):
+        state = CheeseCorner.at(self, level, position)
+        return state.replace(reached=jnp.stack([mode % 2 == 1, mode >= 2]))
+
+    def start(self, level):
+        return CheeseCorner.at(self, level, level.start)
+
+
+BY_CELL = registry.make("CheeseCorner-v0", size=6).env
+LISTED = Listed(size=6)
+
+
+@pytest.fixture(scope="module")
+def levels():
+    params = LISTED.default_params.override(alpha=0.5)
+    return jax.jit(lambda key: pool.draw(BY_CELL, params, key, (LEVELS,)))(jax.random.key(3))
+
+
+def on_levels(function):
+    return jax.jit(jax.vmap(function, in_axes=-1, out_axes=-1))
+
+
+def test_optimal_values_agree(levels):
+    def both(level):
+        return tuple(
+            env.values(env.solve(level, DISCOUNT), env.start(level)) for env in (BY_CELL, LISTED)
+        )
+
+    by_cell, listed = on_levels(both)(levels)
+    np.testing.assert_allclose(listed, by_cell, rtol=1e-6)
+    assert np.all(by_cell > 0)
+
+
+def test_policy_values_agree(levels):
+    """Under a policy that depends on the cell, and with further cells as goals."""
+
+    def both(level):
+        cells = jnp.zeros((2, 6, 6), bool).at[0, 5, 5].set(True).at[1, 0, 3].set(True)
+
+        def act(state):
+            row, col = state.position.astype(jnp.int32)
+            return jax.nn.softmax(jnp.sin(jnp.arange(5.0) * (row + 3 * col).astype(jnp.float32)))
+
+        return tuple(env.policy_values(act, level, cells, DISCOUNT) for env in (BY_CELL, LISTED))
+
+    by_cell, listed = on_levels(both)(levels)
+    assert by_cell.shape == (4, LEVELS)
+    # Who starts on the cell can enter it only when states are listed.
+    away = np.ones((4, LEVELS), bool)
+    for goal, cell in ((2, (5, 5)), (3, (0, 3))):
+        away[goal] = [tuple(start) != cell for start in np.asarray(levels.start).T.tolist()]
+    np.testing.assert_allclose(listed[away], by_cell[away], atol=1e-4)
+
+
+def test_steps_to_cells_are_distances(levels):
+    """Where the way does not lead over the cheese, which ends the episode."""
+
+    def both(level):
+        ended = jnp.zeros((6, 6), bool).at[level.cheese[0], level.cheese[1]].set(True)
+        start = jnp.zeros((6, 6), bool).at[level.start[0], level.start[1]].set(True)
+        walked = distances(~level.walls & ~ended, start)
+        return walked, LISTED.steps_to_cells(level), ended
+
+    walked, listed, ended = on_levels(both)(levels)
+    np.testing.assert_array_equal(listed[~ended], walked[~ended])
+    assert np.all(listed[ended] > 0)
+
+
+def test_values_of_entering_a_cell_are_powers_of_the_discount(levels):
+    def values(level):
+        cells = jnp.eye(36, dtype=bool).reshape(36, 6, 6)
+        return LISTED.cell_values(level, cells, DISCOUNT), LISTED.steps_to_cells(level).reshape(-1)
+
+    found, steps = on_levels(values)(levels)
+    expected = np.where(steps < 0, 0, np.float32(DISCOUNT) ** np.maximum(np.asarray(steps) - 1, 0))
+    # To enter the cell one starts on takes one step: staying.
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
