@@ -42,7 +42,8 @@ class Params(EnvParams):
 class CoinDoor(ReachEnvironment):
     goal_names = ("door", "coin")
     things = ("wall", "door", "coin", "agent")
-    legend = {".": (), "A": ("agent",), "D": ("door",), "C": ("coin",), "B": ("door", "coin")}
+    legend = {"#": ("wall",), ".": (), "A": ("agent",)}
+    legend |= {"D": ("door",), "C": ("coin",), "B": ("door", "coin")}
     default_params = Params()
 
     def sample_level(self, key, params):

@@ -197,7 +197,7 @@ class TabularEnvironment(GridEnvironment[State, Params]):
         return solution[self.index(state)]
 
     def steps_to_cells(self, level: Level) -> Int32[Array, "rows cols"]:
-        """Return the steps from the start to each cell, in whatever mode; -1 where there is no way."""
+        """Return the steps from the start to each cell; -1 for none."""
         steps = steps_from(self.table(level), self.index(self.start(level)))
         by_mode = jnp.where(steps < 0, jnp.int32(2**20), steps).reshape(self.modes, *self.shape)
         least = jnp.min(by_mode, axis=0)
