@@ -22,7 +22,6 @@ from types import MappingProxyType
 import jax
 import jax.numpy as jnp
 from flax import struct
-
 from gmbench.core import registry
 from gmbench.core.params import EnvParams, param
 from gmbench.core.task import Task
@@ -42,8 +41,8 @@ class Params(EnvParams):
 class CoinDoor(ReachEnvironment):
     goal_names = ("door", "coin")
     things = ("wall", "door", "coin", "agent")
-    legend = {"#": ("wall",), ".": (), "A": ("agent",)}
-    legend |= {"D": ("door",), "C": ("coin",), "B": ("door", "coin")}
+    legend = {"#": ("wall",), ".": (), "A": ("agent",), "D": ("door",), "C": ("coin",)}
+    legend["B"] = ("door", "coin")
     default_params = Params()
 
     def sample_level(self, key, params):
@@ -72,7 +71,7 @@ def coin_door(size: int = 7) -> Task:
     shifts = MappingProxyType({"apart": Params().override(alpha=1.0)})
     proxies = MappingProxyType({"coin": "reach the coin"})
     env = CoinDoor(size, "open")
-    return Task("CoinDoor-v0", env, Params(), shifts, "reach the door", proxies, source="")
+    return Task("CoinDoor-v0", env, Params(), shifts, "reach the door", proxies, "")
 '''
 
 
