@@ -18,13 +18,11 @@ def test_conforms(task_id):
 
 
 def other_shapes(task_id):
-    layouts = [{"layout": name} for name in ("tree", "open")] if has_layouts(task_id) else [{}]
-    sizes = [registry.sizes(task_id).tiny + extra for extra in range(len(layouts))]
-    return [{"size": size, **layout} for size, layout in zip(sizes, layouts, strict=True)]
-
-
-def has_layouts(task_id):
-    return hasattr(registry.make(task_id).env, "layout")
+    """A small shape in each of the task's other layouts."""
+    sizes, env = registry.sizes(task_id), registry.make(task_id).env
+    others = [layout for layout in env.layouts if layout != env.layout]
+    shapes = [{"size": sizes.tiny + i, "layout": layout} for i, layout in enumerate(others)]
+    return shapes or [{"size": sizes.tiny}]
 
 
 SHAPES = [(task_id, shape) for task_id in registry.task_ids() for shape in other_shapes(task_id)]

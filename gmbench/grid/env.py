@@ -25,7 +25,8 @@ class GridEnvironment(Environment[State, Params]):
 
     Attributes:
         size: rows and columns, 5 to 32.
-        layout: wall generator, one of ``blocks``, ``tree``, ``open``.
+        layout: wall generator, one of ``layouts``.
+        layouts: the wall generators that suit the task.
         things: names of the layers in drawing order; each is the name of a sprite.
         hidden: the layers that are drawn but that the agent does not see.
         legend: character -> the things that stand on a cell so marked.
@@ -36,6 +37,7 @@ class GridEnvironment(Environment[State, Params]):
     size: int = 13
     layout: str = "blocks"
 
+    layouts: ClassVar[tuple[str, ...]] = walls.LAYOUTS
     things: ClassVar[tuple[str, ...]]
     hidden: ClassVar[tuple[str, ...]] = ()
     legend: ClassVar[dict[str, tuple[str, ...]]]
@@ -43,7 +45,7 @@ class GridEnvironment(Environment[State, Params]):
 
     def __post_init__(self) -> None:
         """Check the static shape."""
-        walls.check_shape(self.size, self.layout)
+        walls.check_shape(self.size, self.layout, self.layouts)
 
     @abc.abstractmethod
     def layers(self, state: State) -> dict[str, Array]:

@@ -184,11 +184,11 @@ def only_exit(
     return exits & (jnp.sum(exits, dtype=jnp.int32) == 1)
 
 
-def check_shape(size: int, layout: str) -> None:
-    """Refuse a grid size or layout that no generator can serve.
+def check_shape(size: int, layout: str, layouts: tuple[str, ...] = LAYOUTS) -> None:
+    """Refuse a grid size that no generator can serve, or a layout that is not one of ``layouts``.
 
     Raises:
         ValueError: naming the field, the value and what is allowed.
     """
     checks.integer("size", size, 5, bits.MAX_COLS)
-    checks.known("layout", layout, LAYOUTS)
+    checks.known("layout", layout, layouts)
