@@ -318,8 +318,9 @@ def _train(task: Task, options: dict[str, Any]) -> dict[str, Any]:
 def _in_linen(call: Any, given: Any, named: Any, context: nn.module.InterceptorContext) -> Any:
     """Compute a whole network by :func:`linen_network`, once it has weights."""
     network = context.module
-    whole = network.parent is None and context.method_name == "__call__"
-    if not whole or network.is_initializing():
+    # The parent of a network is the scope of its weights, that of its layers the network.
+    whole = hasattr(network, "num_actions") and not isinstance(network.parent, nn.Module)
+    if not whole or context.method_name != "__call__" or network.is_initializing():
         return call(*given, **named)
     return linen_network(network, network.variables["params"], *given)
 

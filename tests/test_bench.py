@@ -1,7 +1,9 @@
 """Measurements say what they did; how fast it was is nobody's business here."""
 
+import contextlib
 import json
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -92,6 +94,19 @@ def test_the_reference_is_the_same_network(name, size):
     for one, other in zip(ours, theirs, strict=True):
         assert np.allclose(one, other, atol=1e-5)
         assert np.std(one) > 0
+
+
+def test_the_reference_takes_the_place_of_the_network():
+    network = networks.build("impala_small", num_actions=5)
+    seen = jnp.zeros((9, 9, 3, 7), bool)
+    weights = network.init(jax.random.key(0), seen[..., 0])
+
+    def program(intercepted):
+        with nn.intercept_methods(bench._in_linen) if intercepted else contextlib.nullcontext():
+            return str(jax.make_jaxpr(lambda seen: network.apply(weights, seen))(seen))
+
+    assert "conv_general_dilated" in program(True)
+    assert "conv_general_dilated" not in program(False)
 
 
 @pytest.mark.parametrize(
