@@ -149,6 +149,11 @@ class Environment(environment.Environment, abc.ABC, Generic[State, Params]):  # 
         return len(self.action_names)
 
     @property
+    def observation_dtype(self) -> Any:
+        """Booleans, or u8 for pixels."""
+        return jnp.bool_
+
+    @property
     def goal_names(self) -> tuple[str, ...]:
         """Names of the goals, the intended one first."""
         return tuple(self.goals)
@@ -184,10 +189,16 @@ class Environment(environment.Environment, abc.ABC, Generic[State, Params]):  # 
 
         ``info["goals"]`` is f32[goals]: what each goal pays for this step.
         """
-        after = self.transition(key, state, action, params).replace(time=state.time + 1)  # type: ignore[attr-defined]
+        after = self.advance(key, state, action, params)
         paid = jnp.stack([goal(state, action, after) for goal in self.goals.values()])
         info = {"goals": paid}
         return self.observation(after), after, paid[0], self.is_terminated(after, params), info
+
+    def advance(
+        self, key: PRNGKeyArray | None, state: State, action: Int[Array, ""], params: Params
+    ) -> State:
+        """Return the next state, its ``time`` included."""
+        return self.transition(key, state, action, params).replace(time=state.time + 1)  # type: ignore[attr-defined]
 
     def observe(
         self, key: PRNGKeyArray, state: State, action: Int[Array, ""] | None, params: Params
@@ -208,7 +219,8 @@ class Environment(environment.Environment, abc.ABC, Generic[State, Params]):  # 
     def observation_space(self, params: Params | None = None) -> spaces.Box:
         """Gymnax's observation space."""
         del params
-        return spaces.Box(0, 1, self.observation_shape, jnp.bool_)
+        top = 1 if self.observation_dtype == jnp.bool_ else 255
+        return spaces.Box(0, top, self.observation_shape, self.observation_dtype)
 
     def state_space(self, params: Params | None = None) -> spaces.Dict:
         """Gymnax's state space: one entry for each leaf of the state, by its path."""

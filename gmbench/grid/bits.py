@@ -34,20 +34,47 @@ def spread(words: UInt32[Array, "rows *b"]) -> UInt32[Array, "rows *b"]:
     return words | (words << jnp.uint32(1)) | (words >> jnp.uint32(1)) | above | below
 
 
+def _runs(free: UInt32[Array, "rows *b"]) -> list[UInt32[Array, "rows *b"]]:
+    """Return the cells from which 1, 2, 4, ... cells towards lower columns are all free."""
+    runs = [free]
+    for step in (1, 2, 4, 8):  # 1 + 2 + 4 + 8 + 16 cells reach across the widest row
+        runs.append(runs[-1] & (runs[-1] >> jnp.uint32(step)))
+    return runs
+
+
+def _fill(runs: list[Array], seed: UInt32[Array, "*b"]) -> UInt32[Array, "*b"]:
+    """Fill the horizontal runs of free cells that hold a seed, in one row of each grid."""
+    # Adding a seed to its run carries through all higher cells of the run and clears them.
+    seed = seed | (runs[0] & ~(runs[0] + seed))
+    for power, run in enumerate(runs):
+        seed = seed | (run & (seed >> jnp.uint32(2**power)))
+    return seed
+
+
 def flood(
     free: UInt32[Array, "rows *b"], seed: UInt32[Array, "rows *b"]
 ) -> UInt32[Array, "rows *b"]:
-    """Return the free cells that can be reached from ``seed`` (itself among them)."""
+    """Return the free cells that can be reached from ``seed`` (itself among them).
 
-    def grow(carry: tuple[Array, Array]) -> tuple[Array, Array]:
+    Sweeps down and up, filling whole rows, until nothing changes: a handful of sweeps, where
+    growing by one cell at a time takes as many rounds as the longest way has cells.
+    """
+    runs = _runs(free)
+
+    def enter(above: Array, row: tuple[list[Array], Array]) -> tuple[Array, Array]:
+        of_row, reached = row
+        filled = _fill(of_row, reached | (above & of_row[0]))
+        return filled, filled
+
+    def sweep(carry: tuple[Array, Array]) -> tuple[Array, Array]:
         reached, _ = carry
-        grown = reached
-        for _ in range(4):  # several steps for each look at whether anything still changes
-            grown = spread(grown) & free
-        return grown, jnp.any(grown != reached)
+        nothing = jnp.zeros_like(reached[0])
+        _, down = jax.lax.scan(enter, nothing, (runs, reached))
+        _, up = jax.lax.scan(enter, nothing, (runs, down), reverse=True)
+        return up, jnp.any(up != reached)
 
     start = (seed & free, jnp.array(True))
-    return jax.lax.while_loop(lambda carry: carry[1], grow, start)[0]
+    return jax.lax.while_loop(lambda carry: carry[1], sweep, start)[0]
 
 
 def pick(

@@ -1,7 +1,7 @@
 """Level generators: walls whose free cells are all connected, and cells drawn from them.
 
 ``blocks``: independent walls, then every pocket that is cut off is opened up. A draw that is more
-than half wall is thinned, so that at least half the cells are always free.
+than half wall is thinned by half, so that at least half the cells are always free.
 ``tree``: a random perfect maze (one path between any two cells).
 ``open``: no walls.
 The top-left cell is always free.
@@ -16,23 +16,20 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int8, PRNGKeyArray
 
 from gmbench.core import checks
-from gmbench.grid import bits, moves
+from gmbench.grid import bits, chance, moves
 from gmbench.grid.batching import trailing
 
 LAYOUTS = ("blocks", "tree", "open")
 """Names of the generators."""
 
 
-def _connected(walls: Any) -> Any:
-    """Open walls until every free cell can be reached from the top-left one.
+def _connected(blocked: Any, full: Any) -> Any:
+    """Open packed walls until every free cell can be reached from the top-left one.
 
     Each round opens the walls between what is reached and what is not. Where more than one wall
     lies between, what is missing first grows a halo until it meets them, so that only the walls
     nearest to it are opened.
     """
-    cols = walls.shape[1]
-    full = jnp.uint32(2**cols - 1)
-    blocked = bits.pack(walls)
     seed = jnp.zeros_like(blocked).at[0].set(jnp.uint32(1))
     blocked = blocked & ~seed
 
@@ -53,65 +50,75 @@ def _connected(walls: Any) -> Any:
 
     reached = bits.flood(~blocked & full, seed)
     start = (blocked, reached, missing(blocked, reached))
-    blocked, _, _ = jax.lax.while_loop(cut_off, open_up, start)
-    return bits.unpack(blocked, cols)
+    return jax.lax.while_loop(cut_off, open_up, start)[0]
+
+
+PLANES = 8
+"""Bits of a wall probability: 256 levels are enough for a density."""
+
+
+def _words(shape: tuple[int, int]) -> int:
+    """Random words that one bit for each cell takes; a word holds as many whole rows as fit."""
+    return -(-shape[0] // (bits.MAX_COLS // shape[1]))
 
 
 def _blocks(shape: tuple[int, int], noise: Any, probability: Any) -> Any:
-    # 256 levels of probability are enough for a density, and a byte each keeps the draw cheap.
-    threshold = jnp.round(probability * jnp.float32(256)).astype(jnp.uint16)
-    drawn = jnp.zeros(noise.shape, bool)
-    for share in (4, 2, 1):  # the most of the draw that leaves half of the cells free
-        walls = noise < threshold // jnp.uint16(share)
-        crowded = 2 * jnp.sum(walls, axis=(0, 1), dtype=jnp.int32) > shape[0] * shape[1]
-        drawn = jnp.where(crowded, drawn, walls)
-    return _connected(drawn)
+    rows, cols = shape
+    full = jnp.uint32(2**cols - 1)
+    planes = noise.reshape(PLANES + 1, -1, *noise.shape[1:])
+    threshold = jnp.round(probability * jnp.float32(2**PLANES)).astype(jnp.uint32)
+    # Compare all cells with the threshold at once, one binary digit after the other.
+    drawn = jnp.zeros_like(planes[0]) - (threshold >> jnp.uint32(PLANES))
+    for digit in range(PLANES):
+        wanted = jnp.zeros_like(threshold) - (threshold >> jnp.uint32(digit) & jnp.uint32(1))
+        random = planes[digit]
+        drawn = (~random & wanted) | (~(random ^ wanted) & drawn)
+
+    def unfold(words: Any) -> Any:
+        held = bits.MAX_COLS // cols
+        parts = [(words >> jnp.uint32(part * cols)) & full for part in range(held)]
+        return jnp.concatenate(parts)[:rows]
+
+    walls = unfold(drawn)
+    row = jnp.arange(rows, dtype=jnp.uint32).reshape(-1, *(1,) * (noise.ndim - 1))
+    chequered = jnp.uint32(0xAAAAAAAA) >> (row & jnp.uint32(1))  # under half, not the top-left
+    for thinner in (unfold(planes[PLANES]), chequered):
+        count = jnp.sum(jax.lax.population_count(walls), axis=0, dtype=jnp.uint32)
+        crowded = 2 * count > jnp.uint32(rows * cols)
+        walls = jnp.where(crowded, walls & thinner, walls)
+    return bits.unpack(_connected(walls, full), cols)
 
 
-def _tree(shape: tuple[int, int], across: Any, down: Any) -> Any:
-    """Prim's algorithm on random edge weights, over the rooms at even rows and columns."""
-    rooms = ((shape[0] + 1) // 2, (shape[1] + 1) // 2)
-    batch = across.shape[2:]
-    infinite = jnp.uint32(2**32 - 1)
-    # Unequal low bits make all weights of a level differ, so that each round adds one room.
-    label = jnp.arange(across.size // max(1, _product(batch)), dtype=jnp.uint32)
-    across = _tagged(across, label)
-    label = label.size + jnp.arange(down.size // max(1, _product(batch)), dtype=jnp.uint32)
-    down = _tagged(down, label)
+def _tree(shape: tuple[int, int], noise: Any) -> Any:
+    """Prim's algorithm over the rooms at even rows and columns.
 
-    def grow(_: Any, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        inside, used_across, used_down = carry
-        border_across = jnp.where(inside[:, 1:] ^ inside[:, :-1], across, infinite)
-        border_down = jnp.where(inside[1:] ^ inside[:-1], down, infinite)
-        least = jnp.minimum(border_across.min(axis=(0, 1)), border_down.min(axis=(0, 1)))
-        new_across = border_across == least
-        new_down = border_down == least
-        grown = inside
-        grown = grown.at[:, 1:].set(grown[:, 1:] | new_across)
-        grown = grown.at[:, :-1].set(grown[:, :-1] | new_across)
-        grown = grown.at[1:].set(grown[1:] | new_down)
-        grown = grown.at[:-1].set(grown[:-1] | new_down)
-        return grown, used_across | new_across, used_down | new_down
+    Each round opens one passage, drawn uniformly from those between the rooms inside and outside.
+    Rooms and passages are bits: rows of passages to the right first, then of passages down.
+    """
+    rows, cols = (shape[0] + 1) // 2, (shape[1] + 1) // 2
+    batch = noise.shape[1:]
+    within = jnp.uint32(2 ** (cols - 1) - 1)
+    number = jnp.arange(2 * rows - 1, dtype=jnp.int8).reshape(-1, *(1,) * len(batch))
+    none = jnp.zeros((1, *batch), jnp.uint32)
 
-    start = (
-        jnp.zeros((*rooms, *batch), bool).at[0, 0].set(True),
-        jnp.zeros(across.shape, bool),
-        jnp.zeros(down.shape, bool),
-    )
-    _, used_across, used_down = jax.lax.fori_loop(0, rooms[0] * rooms[1] - 1, grow, start)
+    def grow(round: Any, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        inside, used = carry
+        right = (inside ^ (inside >> jnp.uint32(1))) & within
+        border = jnp.concatenate([right, inside[1:] ^ inside[:-1]])
+        row, col = bits.pick(border, cols, noise[round])
+        opened = jnp.where(number == row, jnp.uint32(1) << col.astype(jnp.uint32), jnp.uint32(0))
+        right, down = opened[:rows], opened[rows:]
+        joined = jnp.concatenate([none, down]) | jnp.concatenate([down, none])
+        return inside | right | (right << jnp.uint32(1)) | joined, used | opened
+
+    start = jnp.zeros((rows, *batch), jnp.uint32).at[0].set(1)
+    unused = jnp.zeros((2 * rows - 1, *batch), jnp.uint32)
+    _, used = jax.lax.fori_loop(0, rows * cols - 1, grow, (start, unused))
+    used = bits.unpack(used, cols)
     walls = jnp.ones((*shape, *batch), bool)
     walls = walls.at[::2, ::2].set(False)
-    walls = walls.at[::2, 1 : 2 * rooms[1] - 1 : 2].set(~used_across)
-    return walls.at[1 : 2 * rooms[0] - 1 : 2, ::2].set(~used_down)
-
-
-def _product(shape: tuple[int, ...]) -> int:
-    return functools.reduce(lambda a, b: a * b, shape, 1)
-
-
-def _tagged(weights: Any, label: Any) -> Any:
-    grid = label.reshape(*weights.shape[:2], *(1,) * (weights.ndim - 2))
-    return (weights & jnp.uint32(0xFFFFFC00)) | grid
+    walls = walls.at[::2, 1 : 2 * cols - 1 : 2].set(~used[:rows, : cols - 1])
+    return walls.at[1 : 2 * rows - 1 : 2, ::2].set(~used[rows:])
 
 
 @functools.cache
@@ -135,13 +142,10 @@ def generate(
     if layout == "open":
         return jnp.zeros(shape, bool)
     if layout == "blocks":
-        noise = jax.random.bits(key, shape, jnp.uint8).astype(jnp.uint16)
-        return _native(layout, shape)(noise, probability)
-    rooms = ((shape[0] + 1) // 2, (shape[1] + 1) // 2)
-    key_across, key_down = jax.random.split(key)
-    across = jax.random.bits(key_across, (rooms[0], rooms[1] - 1), jnp.uint32)
-    down = jax.random.bits(key_down, (rooms[0] - 1, rooms[1]), jnp.uint32)
-    return _native(layout, shape)(across, down)
+        words = chance.noise(key, (PLANES + 1) * _words(shape))
+        return _native(layout, shape)(words, probability)
+    rooms = ((shape[0] + 1) // 2) * ((shape[1] + 1) // 2)
+    return _native(layout, shape)(chance.noise(key, rooms - 1))
 
 
 @functools.cache
