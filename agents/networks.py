@@ -2,8 +2,8 @@
 
 A network maps an observation ``[rows, cols, channels, *batch]``, bool, u8 or float, to
 ``(logits f32[actions, *batch], value f32[*batch])``. The batch axes are any number of TRAILING
-axes, also none; weights are initialised from one observation. Observations are cast to f32 and not
-rescaled.
+axes, also none; weights are initialised from one observation. Observations are cast to f32, bytes
+to [0, 1].
 
 Pass batches as they are stored. ``jax.vmap`` over a trailing axis gives the same numbers at about
 half the speed on CPU, since its rules for concatenation, reshaping and broadcasting move that axis
@@ -170,7 +170,7 @@ class MLP(nn.Module):
     @nn.compact
     def __call__(self, observation: Observation) -> Outputs:
         """Compute logits and value."""
-        features = _flatten(observation.astype(jnp.float32))
+        features = _flatten(_as_numbers(observation))
         for units in self.hidden:
             features = self.activation(Dense(units)(features))
         return Heads(self.num_actions)(features)
@@ -195,7 +195,7 @@ class ConvMLP(nn.Module):
     @nn.compact
     def __call__(self, observation: Observation) -> Outputs:
         """Compute logits and value."""
-        planes = jnp.moveaxis(observation.astype(jnp.float32), 2, 0)
+        planes = jnp.moveaxis(_as_numbers(observation), 2, 0)
         features = _flatten(nn.relu(Conv3x3(self.channels)(planes)))
         for units in self.hidden:
             features = nn.relu(Dense(units)(features))
@@ -227,7 +227,7 @@ class Impala(nn.Module):
     @nn.compact
     def __call__(self, observation: Observation) -> Outputs:
         """Compute logits and value."""
-        planes = jnp.moveaxis(observation.astype(jnp.float32), 2, 0)
+        planes = jnp.moveaxis(_as_numbers(observation), 2, 0)
         for features in self.channels:
             planes = Conv3x3(features)(planes)
             if min(planes.shape[1:3]) > self.pool_above:
@@ -237,6 +237,12 @@ class Impala(nn.Module):
                 planes = planes + Conv3x3(features)(nn.relu(inner))
         hidden = nn.relu(Dense(self.hidden)(_flatten(nn.relu(planes))))
         return Heads(self.num_actions)(hidden)
+
+
+def _as_numbers(observation: Observation) -> Float[Array, "rows cols channels *batch"]:
+    """Cast an observation to f32, and bytes to [0, 1]."""
+    numbers = observation.astype(jnp.float32)
+    return numbers / 255 if observation.dtype == jnp.uint8 else numbers
 
 
 def _flatten(planes: Float[Array, "a b c *batch"]) -> Float[Array, "features *batch"]:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, Int8, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int8, PRNGKeyArray, UInt8
 
 from gmbench.core import checks, pool, registry
 from gmbench.core.agent import Agent
@@ -95,7 +95,7 @@ class TrainState:
 class Step(NamedTuple):
     """What one step of every environment leaves for the update, envs last."""
 
-    observation: Bool[Array, "rows cols channels envs"]
+    observation: Bool[Array, "rows cols channels envs"] | UInt8[Array, "rows cols channels envs"]
     action: Int8[Array, " envs"]
     log_prob: Float[Array, " envs"]
     value: Float[Array, " envs"]
@@ -123,7 +123,7 @@ def init(
     """Initialise the network and begin an episode in every environment."""
     key_levels, key_weights, key_train = jax.random.split(key, 3)
     envs = pool.begin(env, pool.draw(env, params, key_levels, (config.envs,)))
-    seen = jnp.zeros(env.observation_shape, bool)
+    seen = jnp.zeros(env.observation_shape, env.observation_dtype)
     weights = _network(env, config).init(key_weights, seen)
     return TrainState(
         weights=weights,

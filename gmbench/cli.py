@@ -91,6 +91,8 @@ class Train:
     """Size of the grid; by default the task's small one (7 rows and columns in most)."""
     layout: str | None = None
     """Wall generator, where the task has several: blocks, tree or open."""
+    view: str = "planes"
+    """What the agent sees: planes, windowN, pixelsN, last, stickyN, or several joined by +."""
     params: Settings = ()
     """Other training parameters, such as walls=0.3."""
     config: Settings = ()
@@ -113,6 +115,7 @@ class Train:
                 config=_settings(self.config),
                 seed=seed,
                 steps=self.steps,
+                view=self.view,
             )
             for alpha in self.alpha
             for seed in range(self.seeds)

@@ -15,11 +15,12 @@ RANKS = {
             ("core",),
             ("grid",),
             ("solve",),
+            ("wrappers",),
             ("measure",),
             ("mitigations",),
             ("runs",),
             ("report",),
-            ("testing", "bench", "play", "wrappers"),
+            ("testing", "bench", "play"),
             ("", "cli", "__main__"),  # "" is the package itself, its public interface
         )
     )

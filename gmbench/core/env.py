@@ -16,6 +16,9 @@ from gmbench.core.goals import GoalFn
 from gmbench.core.params import EnvParams
 from gmbench.core.pytree import pytree
 
+Observation = Bool[Array, "rows cols channels"] | UInt8[Array, "rows cols channels"]
+"""Planes, or the pixels of a wrapper."""
+
 Level = Any
 """Pytree: one layout (walls, start, objects). What a generator makes and a curriculum edits."""
 
@@ -77,7 +80,7 @@ class Environment(environment.Environment, abc.ABC, Generic[State, Params]):  # 
         """Whether the episode has ended by itself (not by the time limit)."""
 
     @abc.abstractmethod
-    def observation(self, state: State) -> Bool[Array, "rows cols channels"]:
+    def observation(self, state: State) -> Observation:
         """Return what the agent sees."""
 
     @abc.abstractmethod
@@ -158,17 +161,13 @@ class Environment(environment.Environment, abc.ABC, Generic[State, Params]):  # 
         """Names of the goals, the intended one first."""
         return tuple(self.goals)
 
-    def reset_to_level(
-        self, level: Level, params: Params
-    ) -> tuple[Bool[Array, "rows cols channels"], State]:
+    def reset_to_level(self, level: Level, params: Params) -> tuple[Observation, State]:
         """Begin an episode on a given level."""
         del params
         state = self.start(level)
         return self.observation(state), state
 
-    def reset_env(
-        self, key: PRNGKeyArray, params: Params
-    ) -> tuple[Bool[Array, "rows cols channels"], State]:
+    def reset_env(self, key: PRNGKeyArray, params: Params) -> tuple[Observation, State]:
         """Begin an episode on a freshly drawn level."""
         return self.reset_to_level(self.sample_level(key, params), params)
 
@@ -179,7 +178,7 @@ class Environment(environment.Environment, abc.ABC, Generic[State, Params]):  # 
         action: Int[Array, ""],
         params: Params,
     ) -> tuple[
-        Bool[Array, "rows cols channels"],
+        Observation,
         State,
         Float[Array, ""],
         Bool[Array, ""],
@@ -202,7 +201,7 @@ class Environment(environment.Environment, abc.ABC, Generic[State, Params]):  # 
 
     def observe(
         self, key: PRNGKeyArray, state: State, action: Int[Array, ""] | None, params: Params
-    ) -> Bool[Array, "rows cols channels"]:
+    ) -> Observation:
         """Gymnax's observation hook."""
         del key, action, params
         return self.observation(state)

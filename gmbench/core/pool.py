@@ -63,8 +63,8 @@ def begin(env: Environment[Any, Any], levels: Level) -> EnvState:
     return over_envs(env.start)(levels)
 
 
-def observe(env: Environment[Any, Any], states: EnvState) -> Bool[Array, "rows cols channels envs"]:
-    """Observations of a batch of states."""
+def observe(env: Environment[Any, Any], states: EnvState) -> Array:
+    """Observations of a batch of states, ``[rows, cols, channels, envs]``."""
     return over_envs(env.observation)(states)
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, PRNGKeyArray, UInt8
+from jaxtyping import Array, Bool, Int8, PRNGKeyArray, UInt8
 
 from gmbench.core import checks
 from gmbench.core.env import Environment, EnvState, Level
@@ -89,6 +89,10 @@ class GridEnvironment(Environment[State, Params]):
         """Return one plane for each observed thing."""
         layers = self.layers(state)
         return moves.planes(*(layers[thing] for thing in self.observed))
+
+    def centre(self, state: State) -> Int8[Array, "2"]:
+        """Return where in the observation the agent is."""
+        return state.position  # type: ignore[attr-defined]
 
     def picture(self, state: State) -> Bool[Array, "rows cols things"]:
         """Return one mask for each thing, in drawing order: what is drawn and printed."""

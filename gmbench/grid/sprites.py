@@ -182,6 +182,7 @@ def key_blank(colour: Colour, width: float) -> Drawing:
 
 SPRITES: dict[str, Drawing] = {
     "floor": layers(box(shade(FLOOR, -0.07), CELL), box(FLOOR, (0.02, 0.02, 0.98, 0.98))),
+    "outside": box((16, 14, 20), CELL),
     "wall": layers(
         box(shade(WALL, -0.4), CELL),
         polygon(shade(WALL, 0.25), (0.0, 0.0), (1.0, 0.0), (0.0, 1.0)),

@@ -123,7 +123,8 @@ def _tree(shape: tuple[int, int], noise: Any) -> Any:
 
 @functools.cache
 def _native(name: str, shape: tuple[int, int]) -> Callable[..., Any]:
-    generator = {"blocks": _blocks, "tree": _tree}[name]
+    generators: dict[str, Callable[..., Any]] = {"blocks": _blocks, "tree": _tree}
+    generator = generators[name]
     return trailing(functools.partial(generator, shape))
 
 

@@ -61,7 +61,8 @@ def parameters(task: Task, distribution: str) -> EnvParams:
 
 def file_name(task: Task, distribution: str) -> str:
     """Return the file name of a task's level set at its static shape."""
-    shape = "-".join(str(getattr(task.env, field.name)) for field in dataclasses.fields(task.env))
+    env = getattr(task.env, "unwrapped", task.env)  # a view has the levels of what it shows
+    shape = "-".join(str(getattr(env, field.name)) for field in dataclasses.fields(env))
     return f"{task.id}-{shape}-{distribution}.npz"
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from gmbench import wrappers
 from gmbench.core import checks, registry
 from gmbench.core.agent import Agent
 from gmbench.core.params import EnvParams
@@ -23,6 +24,7 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         config: the agent's settings that differ from its defaults.
         seed: of the run's random key.
         steps: environment steps, all counted; rounded up to whole updates.
+        view: what the agent sees and does, as :func:`gmbench.wrappers.wrap` names it.
     """
 
     task: str
@@ -32,6 +34,7 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     config: dict[str, int | float | str] = {}
     seed: int = 0
     steps: int = 1_000_000
+    view: str = wrappers.PLANES
 
     @property
     def id(self) -> str:
@@ -48,6 +51,7 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Readable directory name: task, what differs, seed and id."""
         settings = {**self.static, **self.params}
         parts = [f"{key}{value}" for key, value in sorted(settings.items())]
+        parts += [] if self.view == wrappers.PLANES else [self.view]
         return "-".join([self.task, *parts, self.agent, f"seed{self.seed}", self.id])
 
 
@@ -99,7 +103,7 @@ class Plan:
             if not isinstance(value := getattr(self.config, field.name), float)
         }
         spec = self.spec
-        key = [spec.task, spec.static, spec.agent, static, self.updates]
+        key = [spec.task, spec.static, spec.view, spec.agent, static, self.updates]
         return msgspec.json.encode(key, order="deterministic").decode()
 
 
@@ -109,7 +113,7 @@ def check(spec: RunSpec) -> Plan:
     Raises:
         ValueError: naming the field, the value and what is allowed.
     """
-    task = registry.make(spec.task, **spec.static)
+    task = wrappers.wrap(registry.make(spec.task, **spec.static), spec.view)
     params = task.training.override(**spec.params)
     agent = registry.make_agent(spec.agent)
     checks.integer("seed", spec.seed, 0, 2**31 - 2)

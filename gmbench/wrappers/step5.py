@@ -1,4 +1,4 @@
-"""Wrappers for code that was written against other interfaces."""
+"""``step5``: for code that was written against gymnax before version 1."""
 
 import dataclasses
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from gmbench.core.env import Environment, EnvState
+from gmbench.core.env import Environment, EnvState, Observation
 from gmbench.core.params import EnvParams
 
 
@@ -31,7 +31,7 @@ class Step5:
 
     def reset(
         self, key: PRNGKeyArray, params: EnvParams | None = None
-    ) -> tuple[Bool[Array, "rows cols channels"], EnvState]:
+    ) -> tuple[Observation, EnvState]:
         """Begin an episode on a freshly drawn level; see :meth:`Environment.reset`."""
         return self.env.reset(key, params)
 
@@ -42,7 +42,7 @@ class Step5:
         action: Int[Array, ""] | int,
         params: EnvParams | None = None,
     ) -> tuple[
-        Bool[Array, "rows cols channels"],
+        Observation,
         EnvState,
         Float[Array, ""],
         Bool[Array, ""],

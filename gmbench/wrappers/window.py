@@ -1,0 +1,81 @@
+"""``Window``: an egocentric partial view, a square of cells around the agent."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool
+
+from gmbench.core import checks
+from gmbench.grid.batching import trailing
+from gmbench.wrappers.base import View
+
+
+@functools.cache
+def _crop(size: int) -> Callable[..., Any]:
+    def native(planes: Any, position: Any) -> Any:
+        batch = planes.ndim - 3
+        margin = [(size // 2, size // 2)] * 2 + [(0, 0)] * (batch + 1)
+        padded = jnp.pad(planes, margin)
+        offset = jnp.arange(size, dtype=jnp.int32).reshape(-1, *(1,) * batch)
+        rows = (position[0].astype(jnp.int32) + offset)[:, None, None]
+        cols = (position[1].astype(jnp.int32) + offset)[None, :, None]
+        return jnp.take_along_axis(jnp.take_along_axis(padded, rows, axis=0), cols, axis=1)
+
+    return trailing(native)
+
+
+@functools.cache
+def _first(size: int) -> Callable[..., Any]:
+    def native(planes: Any) -> Any:
+        rows, cols, *rest = planes.shape
+        cells = planes.reshape(rows * cols, *rest)
+        missing = max(0, size * size - rows * cols)
+        cells = jnp.pad(cells, [(0, missing)] + [(0, 0)] * len(rest))
+        return cells[: size * size].reshape(size, size, *rest)
+
+    return trailing(native)
+
+
+@dataclasses.dataclass(frozen=True)
+class Window(View):
+    """Shows only the cells around the agent, and which of them lie outside the grid.
+
+    Planes that show no place but a number (keys held, steps left) keep their first cells.
+
+    Attributes:
+        size: rows and columns of the window, an odd number.
+    """
+
+    size: int = 5
+
+    def __post_init__(self) -> None:
+        """Check the size."""
+        checks.integer("window", self.size, 3)
+        if self.size % 2 == 0:
+            raise checks.Refused(f"window: {self.size} is even, it must be odd to have a centre")
+
+    @property
+    def observed(self) -> tuple[str, ...]:
+        """Names of the channels: those of places first."""
+        names = self.env.observed
+        places = [name for name in names if name in self.env.things]
+        return (*places, "outside", *(name for name in names if name not in self.env.things))
+
+    @property
+    def observation_shape(self) -> tuple[int, int, int]:
+        """A square, and one channel more."""
+        return self.size, self.size, len(self.observed)
+
+    def observation(self, state: Any) -> Bool[Array, "size size channels"]:
+        """Return the planes around the agent."""
+        seen = self.env.observation(state)
+        is_place = np.array([name in self.env.things for name in self.env.observed])
+        inside = jnp.ones((*seen.shape[:2], 1), bool)
+        places = jnp.concatenate([seen[:, :, np.flatnonzero(is_place)], inside], axis=2)
+        places = _crop(self.size)(places, self.env.centre(state))
+        numbers = _first(self.size)(seen[:, :, np.flatnonzero(~is_place)])
+        return jnp.concatenate([places[:, :, :-1], ~places[:, :, -1:], numbers], axis=2)
