@@ -202,6 +202,59 @@ class ConvMLP(nn.Module):
         return Heads(self.num_actions)(features)
 
 
+class ConvGRU(nn.Module):
+    """One 3x3 convolution and a hidden layer, then a gated recurrent unit that the heads read.
+
+    Called with ``(memory f32[units, *batch], observation)``, it returns ``(logits, value,
+    memory)``. Its three parts can be applied apart, so that a sequence is encoded and read in one
+    go and only remembered step by step.
+
+    Attributes:
+        num_actions: number of logits.
+        units: size of the memory.
+        channels: features of the convolution.
+        hidden: units of the hidden layer.
+    """
+
+    num_actions: int
+    units: int = 64
+    channels: int = 8
+    hidden: int = 64
+
+    def setup(self) -> None:
+        """Name the layers."""
+        self.convolution = Conv3x3(self.channels)
+        self.dense = Dense(self.hidden)
+        self.gates = Dense(2 * self.units, scale=1.0)
+        self.candidate = Dense(self.units, scale=1.0)
+        self.heads = Heads(self.num_actions)
+
+    def encode(self, observation: Observation) -> Float[Array, "hidden *batch"]:
+        """Compute what the memory is told of each observation."""
+        planes = jnp.moveaxis(_as_numbers(observation), 2, 0)
+        return nn.relu(self.dense(_flatten(nn.relu(self.convolution(planes)))))
+
+    def remember(
+        self, memory: Float[Array, "units *batch"], features: Float[Array, "hidden *batch"]
+    ) -> Float[Array, "units *batch"]:
+        """Return the memory after one more step (Cho et al. 2014, eq. 5 to 8)."""
+        gates = nn.sigmoid(self.gates(jnp.concatenate([features, memory])))
+        forget, keep = jnp.split(gates, 2)
+        proposed = nn.tanh(self.candidate(jnp.concatenate([features, forget * memory])))
+        return keep * memory + (1 - keep) * proposed
+
+    def read(self, memory: Float[Array, "units *batch"]) -> Outputs:
+        """Compute logits and value."""
+        return self.heads(memory)
+
+    def __call__(
+        self, memory: Float[Array, "units *batch"], observation: Observation
+    ) -> tuple[Array, Array, Array]:
+        """Take one step."""
+        memory = self.remember(memory, self.encode(observation))
+        return *self.read(memory), memory
+
+
 class Impala(nn.Module):
     """The residual convolutional network of IMPALA (Espeholt et al. 2018, figure 3, right).
 
@@ -258,6 +311,9 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "impala_large": Impala,
 }
 """Constructors by name, called with the number of actions and any attributes to change."""
+
+RECURRENT: dict[str, Callable[..., nn.Module]] = {"conv_gru": ConvGRU}
+"""Constructors of networks with memory, by name."""
 
 
 def build(name: str, num_actions: int, **settings: Any) -> nn.Module:

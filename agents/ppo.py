@@ -7,11 +7,15 @@ a few epochs of minibatch steps on the clipped objective. Batches live on the tr
 Time limits are told apart from endings: an episode that the time limit cuts off stays for one more
 step, on which the value of its final observation is read for bootstrapping; that step is left out
 of the loss. (It still counts towards the budget, as every step does.)
+
+What acts is a :class:`Player`, with memory or without; here it is a feed-forward network, in
+:mod:`gmbench.agents.ppo_gru` one with memory. The algorithm is the same.
 """
 
 import dataclasses
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +24,7 @@ from jaxtyping import Array, Bool, Float, Int8, PRNGKeyArray, UInt8
 
 from gmbench.core import checks, pool, registry
 from gmbench.core.agent import Agent
-from gmbench.core.env import Environment, EnvState
+from gmbench.core.env import Environment, EnvState, Level
 from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
 from gmbench.core.pytree import pytree
@@ -60,9 +64,11 @@ class Config:
     max_grad_norm: float = 0.5
     """Gradients are scaled down to at most this norm."""
 
+    known: ClassVar[Mapping[str, Any]] = networks.NETWORKS
+
     def __post_init__(self) -> None:
         """Refuse an unknown network, or minibatches that do not divide the environments."""
-        checks.known("network", self.network, networks.NETWORKS)
+        checks.known("network", self.network, self.known)
         if self.envs % self.minibatches:
             raise checks.Refused(
                 f"minibatches: {self.minibatches} does not divide envs {self.envs}"
@@ -72,24 +78,6 @@ class Config:
     def steps_per_update(self) -> int:
         """Environment steps between updates, all of them counted."""
         return self.envs * self.rollout
-
-
-@pytree
-class TrainState:
-    """Everything that training reads or writes; saving it is saving the run.
-
-    ``rates`` holds the float settings of :class:`Config`; ``updates`` is how many there will be.
-    """
-
-    weights: Any
-    optimiser: Any
-    envs: EnvState
-    earned: Float[Array, "goals envs"]
-    key: PRNGKeyArray
-    update: Float[Array, ""]
-    updates: Float[Array, ""]
-    params: EnvParams
-    rates: dict[str, Float[Array, ""]]
 
 
 class Step(NamedTuple):
@@ -103,16 +91,72 @@ class Step(NamedTuple):
     terminated: Bool[Array, " envs"]
     live: Bool[Array, " envs"]
 
+    @property
+    def ended(self) -> Bool[Array, "*steps envs"]:
+        """Whether the next step begins another episode."""
+        return self.terminated | ~self.live
 
-def _network(env: Environment[Any, Any], config: Config) -> Any:
-    return networks.build(config.network, env.num_actions)
+
+class Player(NamedTuple):
+    """A network in the roles it has in training. Batches are on the trailing axis.
+
+    Attributes:
+        init: ``(key, observation of one environment) -> weights``.
+        begin: ``envs -> memory`` of as many environments at the start of their episodes: a pytree,
+            empty without memory.
+        act: ``(weights, memory, observations) -> (logits, values, memory)`` for one step.
+        replay: ``(weights, memory, steps) -> (logits f32[actions, rollout, envs], values
+            f32[rollout, envs])``, what ``act`` would give on a rollout begun with ``memory``.
+    """
+
+    init: Callable[[PRNGKeyArray, Any], Any]
+    begin: Callable[[int], Any]
+    act: Callable[[Any, Any, Any], tuple[Array, Array, Any]]
+    replay: Callable[[Any, Any, Any], tuple[Array, Array]]
+
+
+def feed_forward(env: Environment[Any, Any], config: Config) -> Player:
+    """Return a network of :mod:`gmbench.agents.networks` as a player without memory."""
+    network = networks.build(config.network, env.num_actions)
+
+    def act(weights: Any, memory: tuple[()], observation: Array) -> tuple[Array, Array, tuple[()]]:
+        return *network.apply(weights, observation), memory  # type: ignore[return-value]
+
+    def replay(weights: Any, memory: tuple[()], steps: Step) -> tuple[Array, Array]:
+        del memory
+        return network.apply(weights, jnp.moveaxis(steps.observation, 0, -2))  # type: ignore[return-value]
+
+    return Player(network.init, lambda envs: (), act, replay)
+
+
+@pytree
+class TrainState:
+    """Everything that training reads or writes; saving it is saving the run.
+
+    ``rates`` holds the float settings of :class:`Config`; ``updates`` is how many there will be.
+    """
+
+    weights: Any
+    optimiser: Any
+    envs: EnvState
+    memory: Any
+    earned: Float[Array, "goals envs"]
+    key: PRNGKeyArray
+    update: Float[Array, ""]
+    updates: Float[Array, ""]
+    params: EnvParams
+    rates: dict[str, Float[Array, ""]]
 
 
 def _adam() -> optax.GradientTransformation:
     return optax.scale_by_adam(eps=1e-5)
 
 
+PlayerOf = Callable[[Environment[Any, Any], Any], Player]
+
+
 def init(
+    player_of: PlayerOf,
     env: Environment[Any, Any],
     config: Config,
     key: PRNGKeyArray,
@@ -120,15 +164,16 @@ def init(
     rates: dict[str, Float[Array, ""]],
     updates: Float[Array, ""],
 ) -> TrainState:
-    """Initialise the network and begin an episode in every environment."""
+    """Initialise the player and begin an episode in every environment."""
     key_levels, key_weights, key_train = jax.random.split(key, 3)
     envs = pool.begin(env, pool.draw(env, params, key_levels, (config.envs,)))
-    seen = jnp.zeros(env.observation_shape, env.observation_dtype)
-    weights = _network(env, config).init(key_weights, seen)
+    player = player_of(env, config)
+    weights = player.init(key_weights, jnp.zeros(env.observation_shape, env.observation_dtype))
     return TrainState(
         weights=weights,
         optimiser=_adam().init(weights),
         envs=envs,
+        memory=player.begin(config.envs),
         earned=jnp.zeros((len(env.goal_names), config.envs), jnp.float32),
         key=key_train,
         update=jnp.float32(0),
@@ -139,15 +184,17 @@ def init(
 
 
 def train_chunk(
-    env: Environment[Any, Any], config: Config, updates: int, state: TrainState
+    player_of: PlayerOf, env: Environment[Any, Any], config: Config, updates: int, state: TrainState
 ) -> tuple[TrainState, dict[str, Float[Array, " updates"]]]:
     """Run ``updates`` updates; metrics are means over each update's data."""
+    player = player_of(env, config)
 
     def update(state: TrainState, _: None) -> tuple[TrainState, dict[str, Array]]:
         key, key_rollout, key_learn = jax.random.split(state.key, 3)
-        state, steps, last_value, metrics = _collect(env, config, state, key_rollout)
+        begun = state.memory
+        state, steps, last_value, metrics = _collect(player, env, config, state, key_rollout)
         advantages = _advantages(steps, last_value, state.rates)
-        state, losses = _learn(env, config, state, steps, advantages, key_learn)
+        state, losses = _learn(player, config, state, begun, steps, advantages, key_learn)
         state = state.replace(key=key, update=state.update + 1)  # type: ignore[attr-defined]
         return state, metrics | losses
 
@@ -155,7 +202,11 @@ def train_chunk(
 
 
 def _collect(
-    env: Environment[Any, Any], config: Config, state: TrainState, key: PRNGKeyArray
+    player: Player,
+    env: Environment[Any, Any],
+    config: Config,
+    state: TrainState,
+    key: PRNGKeyArray,
 ) -> tuple[TrainState, Step, Float[Array, " envs"], dict[str, Array]]:
     """Step every environment ``config.rollout`` times with the current policy."""
     key_levels, key_starts, key_actions = jax.random.split(key, 3)
@@ -163,13 +214,14 @@ def _collect(
     levels = pool.fill(env, state.params, key_levels, count, config.envs)
     starts = jax.random.randint(key_starts, (config.rollout,), 0, count)
     chances = jax.random.uniform(key_actions, (config.rollout, config.envs))
-    network = partial(_network(env, config).apply, state.weights)
+    act = partial(player.act, state.weights)
+    unremembering = player.begin(config.envs)
 
     def step(carry: tuple[Any, ...], inputs: tuple[Any, Any]) -> tuple[Any, Step]:
-        envs, earned, totals = carry
+        envs, memory, earned, totals = carry
         place, chance = inputs
         observation = pool.observe(env, envs)
-        logits, value = network(observation)
+        logits, value, memory = act(memory, observation)
         log_probs = jax.nn.log_softmax(logits, axis=0)
         action = draw(log_probs, chance)
         cut_off = pool.over_envs(env.is_truncated, in_axes=(-1, None))(envs, state.params)
@@ -185,18 +237,19 @@ def _collect(
         )
         envs = pool.reset(env, moved.state, ended, pool.window(levels, place, config.envs))
         log_prob = jnp.take_along_axis(log_probs, action[None].astype(jnp.int32), axis=0)[0]
+        memory = jax.tree.map(partial(jnp.where, ended), unremembering, memory)
         out = Step(observation, action, log_prob, value, moved.goals[0], moved.terminated, live)
-        return (envs, jnp.where(ended[None], nothing, earned), totals), out
+        return (envs, memory, jnp.where(ended[None], nothing, earned), totals), out
 
     nothing = jnp.zeros(len(env.goal_names), jnp.float32), jnp.int32(0), jnp.int32(0)
-    first = (state.envs, state.earned, nothing)
-    (envs, earned, totals), steps = jax.lax.scan(step, first, (starts, chances))
-    _, last_value = network(pool.observe(env, envs))
+    first = (state.envs, state.memory, state.earned, nothing)
+    (envs, memory, earned, totals), steps = jax.lax.scan(step, first, (starts, chances))
+    _, last_value, _ = act(memory, pool.observe(env, envs))
     paid, episodes, live_steps = totals
     count = episodes.astype(jnp.float32)
     metrics = {f"return/{name}": paid[i] / count for i, name in enumerate(env.goal_names)}
     metrics |= {"episodes": count, "length": live_steps.astype(jnp.float32) / count}
-    state = state.replace(envs=envs, earned=earned)  # type: ignore[attr-defined]
+    state = state.replace(envs=envs, memory=memory, earned=earned)  # type: ignore[attr-defined]
     return state, steps, last_value, metrics
 
 
@@ -218,22 +271,22 @@ def _advantages(
 
 
 def _learn(
-    env: Environment[Any, Any],
+    player: Player,
     config: Config,
     state: TrainState,
+    begun: Any,
     steps: Step,
     advantages: Float[Array, "rollout envs"],
     key: PRNGKeyArray,
 ) -> tuple[TrainState, dict[str, Array]]:
     """Take ``epochs * minibatches`` gradient steps on one rollout."""
-    network = _network(env, config)
     rates = state.rates
     left = jnp.maximum(1 - state.update / state.updates, 0)
 
-    def gradient_step(carry: tuple[Any, Any], batch: tuple[Step, Array]) -> tuple[Any, Any]:
+    def gradient_step(carry: tuple[Any, Any], batch: tuple[Any, Step, Array]) -> tuple[Any, Any]:
         weights, optimiser = carry
         (_, losses), gradients = jax.value_and_grad(_loss, has_aux=True)(
-            weights, network, rates, *batch
+            weights, player, rates, *batch
         )
         scale = jnp.minimum(1, rates["max_grad_norm"] / (optax.tree.norm(gradients) + 1e-6))
         gradients = jax.tree.map(lambda leaf: leaf * scale, gradients)
@@ -247,7 +300,8 @@ def _learn(
         order = jax.random.permutation(key, config.envs).reshape(config.minibatches, -1)
 
         def minibatch(carry: tuple[Any, Any], chosen: Array) -> tuple[Any, Any]:
-            batch = jax.tree.map(partial(_gather, chosen), (steps, advantages))
+            take = partial(jnp.take, indices=chosen, axis=-1)
+            batch = jax.tree.map(take, (begun, steps, advantages))
             return gradient_step(carry, batch)
 
         return jax.lax.scan(minibatch, carry, order)
@@ -258,21 +312,20 @@ def _learn(
     return state, jax.tree.map(jnp.mean, losses)
 
 
-def _gather(chosen: Array, leaf: Array) -> Array:
-    """Take some environments of ``[rollout, ..., envs]`` and join both axes as the last one."""
-    taken = jnp.moveaxis(jnp.take(leaf, chosen, axis=-1), 0, -2)
-    return taken.reshape(*taken.shape[:-2], -1)
-
-
 def _loss(
-    weights: Any, network: Any, rates: dict[str, Any], steps: Step, advantages: Array
+    weights: Any,
+    player: Player,
+    rates: dict[str, Any],
+    begun: Any,
+    steps: Step,
+    advantages: Float[Array, "rollout envs"],
 ) -> tuple[Float[Array, ""], dict[str, Array]]:
     """The clipped objective, the value loss and the entropy bonus, over live steps."""
-    logits, value = network.apply(weights, steps.observation)
+    logits, value = player.replay(weights, begun, steps)
     live = steps.live.astype(jnp.float32)
     share = live / jnp.sum(live)
     log_probs = jax.nn.log_softmax(logits, axis=0)
-    taken = jnp.arange(logits.shape[0], dtype=jnp.int8)[:, None] == steps.action[None]
+    taken = jnp.arange(logits.shape[0], dtype=jnp.int8)[:, None, None] == steps.action[None]
     chosen = jnp.sum(jnp.where(taken, log_probs, jnp.float32(0)), axis=0)
     log_ratio = chosen - steps.log_prob
     ratio = jnp.exp(log_ratio)
@@ -288,37 +341,50 @@ def _loss(
     return total, losses
 
 
-def policy(env: Environment[Any, Any], config: Config, weights: Any) -> Policy:
+def policy(player_of: PlayerOf, env: Environment[Any, Any], config: Config, weights: Any) -> Policy:
     """Return the trained policy; it samples from its action probabilities."""
-    network = _network(env, config)
+    player = player_of(env, config)
 
-    def native(weights: Any, observation: Any) -> Any:
-        return jax.nn.log_softmax(network.apply(weights, observation)[0], axis=0)
+    def native(weights: Any, memory: Any, observation: Any) -> Any:
+        logits, _, memory = player.act(weights, memory, observation)
+        return jax.nn.log_softmax(logits, axis=0), memory
 
-    log_probs = jax.custom_batching.custom_vmap(native)
+    step = jax.custom_batching.custom_vmap(native)
 
-    @log_probs.def_vmap
-    def batched(size: int, is_batched: Any, weights: Any, observation: Any) -> Any:
+    @step.def_vmap
+    def batched(size: int, is_batched: Any, weights: Any, memory: Any, observation: Any) -> Any:
         # Networks take batches on the trailing axis; vmap's own rules would move it (networks.py).
         del size
-        if any(jax.tree.leaves(is_batched[0])) or not is_batched[1]:
+        moves_weights, *moves_rest = map(jax.tree.leaves, is_batched)
+        if any(moves_weights) or not all(map(all, moves_rest)):
             axes = jax.tree.map(lambda moves: 0 if moves else None, tuple(is_batched))
-            return jax.vmap(native, in_axes=axes)(weights, observation), True
-        return jnp.moveaxis(native(weights, jnp.moveaxis(observation, 0, -1)), -1, 0), True
+            results = jax.vmap(native, in_axes=axes)(weights, memory, observation)
+        else:
+            last = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, -1), (memory, observation))
+            results = native(weights, *last)
+            results = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), results)
+        return results, jax.tree.map(lambda _: True, results)
 
-    def act(memory: None, state: EnvState, observation: Any) -> tuple[Any, None]:
+    def act(memory: Any, state: EnvState, observation: Any) -> tuple[Any, Any]:
         del state
-        return log_probs(weights, observation), memory
+        return step(weights, memory, observation)
 
-    return Policy(begin=lambda level: None, act=act)
+    def begin(level: Level) -> Any:
+        del level
+        return jax.tree.map(lambda leaf: leaf[..., 0], player.begin(1))
+
+    return Policy(begin, act, memoryless=not jax.tree.leaves(player.begin(1)))
 
 
-registry.agent("ppo")(
-    Agent(
-        config=Config,
-        policy=policy,
-        init=init,
-        train_chunk=train_chunk,
+def learner(config: type[Config], player_of: PlayerOf) -> Agent:
+    """Return the agent that trains a kind of player by PPO."""
+    return Agent(
+        config=config,
+        policy=partial(policy, player_of),
+        init=partial(init, player_of),
+        train_chunk=partial(train_chunk, player_of),
         weights=lambda state: state.weights,
     )
-)
+
+
+registry.agent("ppo")(learner(Config, feed_forward))

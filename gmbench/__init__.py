@@ -22,6 +22,7 @@ _PUBLIC = {
     "load_all": "gmbench.runs.store",
     "write_report": "gmbench.report.html",
     "check_task": "gmbench.testing",
+    "wrap": "gmbench.wrappers",
 }
 
 __all__ = [*_PUBLIC]

@@ -5,21 +5,20 @@ files, drawn once and loaded ever after. A task or a size without a file is eval
 drawn from a fixed key, and its results say ``frozen: false``.
 """
 
-import dataclasses
 import hashlib
 import io
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from gmbench.core import checks, pool, registry
 from gmbench.core.env import Level
 from gmbench.core.params import EnvParams
 from gmbench.core.task import Task
+from gmbench.measure import level_files
 
 COUNT = 1024
 """Levels in each set."""
@@ -61,9 +60,7 @@ def parameters(task: Task, distribution: str) -> EnvParams:
 
 def file_name(task: Task, distribution: str) -> str:
     """Return the file name of a task's level set at its static shape."""
-    env = getattr(task.env, "unwrapped", task.env)  # a view has the levels of what it shows
-    shape = "-".join(str(getattr(env, field.name)) for field in dataclasses.fields(env))
-    return f"{task.id}-{shape}-{distribution}.npz"
+    return f"{task.id}-{level_files.shape_of(task)}-{distribution}.npz"
 
 
 def load(task: Task, distribution: str, folder: Path | None = None) -> LevelSet:
@@ -81,7 +78,8 @@ def load(task: Task, distribution: str, folder: Path | None = None) -> LevelSet:
     sha256 = hashlib.sha256(data).hexdigest()
     if json.loads((folder / INDEX).read_text()).get(path.name) != sha256:
         raise checks.Refused(f"levels: {path.name} does not match its checksum in {INDEX}")
-    return LevelSet(_unpack(task, data), True, sha256)
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        return LevelSet(level_files.decode(task, arrays, COUNT), True, sha256)
 
 
 def freeze(task: Task, distribution: str, folder: Path) -> str:
@@ -94,7 +92,7 @@ def freeze(task: Task, distribution: str, folder: Path) -> str:
     if path.exists():
         raise checks.Refused(f"levels: {path.name} is frozen already")
     params = parameters(task, distribution)
-    path.write_bytes(_pack(_draw(task, params, distribution)))
+    path.write_bytes(level_files.archive(level_files.encode(_draw(task, params, distribution))))
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -104,35 +102,3 @@ def _draw(task: Task, params: EnvParams, distribution: str) -> Level:
     # Runs begin from keys of small seeds; folding keeps this stream apart from all of them.
     key = jax.random.fold_in(jax.random.key(2**31 - 1), seed)
     return jax.jit(lambda key: pool.draw(task.env, params, key, (COUNT,)))(key)
-
-
-def _named_leaves(levels: Level) -> dict[str, Any]:
-    leaves = jax.tree_util.tree_leaves_with_path(levels)
-    return {jax.tree_util.keystr(path).lstrip("."): leaf for path, leaf in leaves}
-
-
-def _pack(levels: Level) -> bytes:
-    """Serialise level leaves; boolean ones as bits."""
-    arrays: dict[str, Any] = {}
-    for name, leaf in _named_leaves(levels).items():
-        array = np.asarray(leaf)
-        arrays[name] = np.packbits(array, axis=-1) if array.dtype == bool else array
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    return buffer.getvalue()
-
-
-def _unpack(task: Task, data: bytes) -> Level:
-    draw = lambda key: pool.draw(task.env, task.training, key, (COUNT,))  # noqa: E731
-    shapes = jax.eval_shape(draw, jax.random.key(0))
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        leaves = [
-            jnp.asarray(
-                np.unpackbits(arrays[name], axis=-1, count=COUNT).astype(bool)
-                if leaf.dtype == bool
-                else arrays[name],
-                leaf.dtype,
-            )
-            for name, leaf in _named_leaves(shapes).items()
-        ]
-    return jax.tree.unflatten(jax.tree.structure(shapes), leaves)

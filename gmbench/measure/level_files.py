@@ -1,0 +1,142 @@
+"""Levels on disk: plain arrays with a checksum and a note of what they belong to, no code.
+
+A file is an npz archive. Boolean leaves are stored as bits; ``about`` holds a line of JSON with the
+layout's version, the task, its shape, the number of levels and the sha256 of everything else.
+"""
+
+import dataclasses
+import hashlib
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import msgspec
+import numpy as np
+
+from gmbench.core import checks, pool
+from gmbench.core.env import Level
+from gmbench.core.task import Task
+
+SCHEMA = 1
+"""Version of the layout."""
+
+
+class About(msgspec.Struct, forbid_unknown_fields=True):
+    """What a file says of itself."""
+
+    schema: int
+    task: str
+    shape: str
+    count: int
+    sha256: str
+
+
+def shape_of(task: Task) -> str:
+    """Return a task's static shape in words, such as ``7-blocks``; a view has that of its base."""
+    env = getattr(task.env, "unwrapped", task.env)
+    return "-".join(str(getattr(env, field.name)) for field in dataclasses.fields(env))
+
+
+def encode(levels: Level) -> dict[str, np.ndarray]:
+    """Return the arrays that stand for levels on the trailing axis."""
+    arrays = {}
+    for name, leaf in _named(levels).items():
+        array = np.asarray(leaf)
+        arrays[name] = np.packbits(array, axis=-1) if array.dtype == bool else array
+    return arrays
+
+
+def decode(task: Task, arrays: Any, count: int) -> Level:
+    """Undo :func:`encode` for ``count`` levels of a task."""
+    draw = lambda key: pool.draw(task.env, task.training, key, (count,))  # noqa: E731
+    shapes = jax.eval_shape(draw, jax.random.key(0))
+    leaves = []
+    for name, leaf in _named(shapes).items():
+        array = arrays[name]
+        if leaf.dtype == bool:
+            array = np.unpackbits(array, axis=-1, count=count).astype(bool)
+        if array.shape != leaf.shape or array.dtype != leaf.dtype:
+            raise ValueError(f"{name} is {array.dtype}{list(array.shape)}")
+        leaves.append(jnp.asarray(array))
+    return jax.tree.unflatten(jax.tree.structure(shapes), leaves)
+
+
+def archive(arrays: dict[str, np.ndarray]) -> bytes:
+    """Return an npz archive of some arrays."""
+    buffer = io.BytesIO()
+    named: dict[str, Any] = dict(arrays)
+    np.savez_compressed(buffer, **named)
+    return buffer.getvalue()
+
+
+def pack(task: Task, levels: Level) -> bytes:
+    """Serialise levels of a task.
+
+    Args:
+        task: the task they belong to, at its static shape.
+        levels: levels on the trailing axis.
+    """
+    arrays = encode(levels)
+    count = int(jax.tree.leaves(levels)[0].shape[-1])
+    about = About(SCHEMA, task.id, shape_of(task), count, _digest(arrays))
+    line = np.frombuffer(msgspec.json.encode(about), np.uint8)
+    return archive({"about": line, **arrays})
+
+
+def unpack(task: Task, data: bytes, what: str = "levels") -> Level:
+    """Read levels back, on the trailing axis.
+
+    Args:
+        task: the task they must belong to.
+        data: what :func:`pack` returned.
+        what: the name of the source, for messages.
+
+    Raises:
+        ValueError: if the data are damaged, or belong to another task, shape or layout.
+    """
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        about = msgspec.json.decode(arrays.pop("about").tobytes(), type=About)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise checks.Refused(f"{what}: not a file of levels, or a damaged one") from error
+    wanted = {"schema": SCHEMA, "task": task.id, "shape": shape_of(task)}
+    for field, value in wanted.items():
+        if (found := getattr(about, field)) != value:
+            raise checks.Refused(f"{what}: {field} is {found!r}, {value!r} is needed")
+    if about.sha256 != _digest(arrays):
+        raise checks.Refused(f"{what}: damaged (its sha256 is not the recorded one)")
+    try:
+        return decode(task, arrays, about.count)
+    except (ValueError, KeyError) as error:
+        raise checks.Refused(f"{what}: does not fit {task.id} ({error})") from error
+
+
+def read(task: Task, path: str | Path) -> Level:
+    """Read a file that :func:`pack` filled.
+
+    Raises:
+        ValueError: if it cannot be read, is damaged, or belongs to another task.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise checks.Refused(f"levels: cannot read {str(path)!r} ({error.strerror})") from error
+    return unpack(task, data, f"levels {str(path)!r}")
+
+
+def _named(levels: Level) -> dict[str, Any]:
+    leaves = jax.tree_util.tree_leaves_with_path(levels)
+    return {jax.tree_util.keystr(path).lstrip("."): leaf for path, leaf in leaves}
+
+
+def _digest(arrays: dict[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        digest.update(json.dumps([name, str(array.dtype), array.shape]).encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

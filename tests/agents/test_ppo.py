@@ -1,0 +1,92 @@
+"""PPO with and without memory: the same player acts and learns."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from gmbench.agents import ppo, ppo_gru
+
+from gmbench.core import pool, registry
+from gmbench.wrappers import wrap
+
+KINDS = {"ppo": (ppo.Config, ppo.feed_forward), "ppo_gru": (ppo_gru.Config, ppo_gru.recurrent)}
+TASK = wrap(registry.make("CheeseCorner-v0", size=5, layout="open"), "window3")
+PARAMS = jax.tree.map(jnp.asarray, TASK.training.override(horizon=6))
+
+
+def begun(name, **changes):
+    config_of, player_of = KINDS[name]
+    config = config_of(envs=32, minibatches=2, **changes)
+    rates = {
+        field.name: jnp.float32(getattr(config, field.name))
+        for field in dataclasses.fields(config)
+        if isinstance(getattr(config, field.name), float)
+    }
+    key = jax.random.key(0)
+    state = ppo.init(player_of, TASK.env, config, key, PARAMS, rates, jnp.float32(100))
+    return config, player_of(TASK.env, config), state
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_learning_replays_what_acting_did(name):
+    """Also where episodes end within the rollout, by themselves or by the time limit."""
+    config, player, state = begun(name, rollout=30)
+
+    @jax.jit
+    def both(state, key):
+        after, steps, _, _ = ppo._collect(player, TASK.env, config, state, key)
+        logits, values = player.replay(state.weights, state.memory, steps)
+        log_probs = jax.nn.log_softmax(logits, axis=0)
+        chosen = jnp.take_along_axis(log_probs, steps.action[None].astype(jnp.int32), axis=0)[0]
+        return after, steps, chosen, values
+
+    after, steps, chosen, values = both(state, jax.random.key(1))
+    assert np.any(steps.terminated)
+    assert np.any(~steps.live)
+    np.testing.assert_allclose(chosen, steps.log_prob, atol=1e-5)
+    np.testing.assert_allclose(values, steps.value, atol=1e-5)
+    assert jax.tree.structure(after.memory) == jax.tree.structure(state.memory)
+
+
+def test_memory_is_emptied_between_episodes():
+    config, player, state = begun("ppo_gru", rollout=12)
+    _, steps, *_ = ppo._collect(player, TASK.env, config, state, jax.random.key(1))
+    garbage = jnp.full_like(state.memory, 3.0)
+    _, clean = player.replay(state.weights, state.memory, steps)
+    _, dirty = player.replay(state.weights, garbage, steps)
+    fresh = np.cumsum(np.asarray(steps.ended), axis=0) - np.asarray(steps.ended) > 0
+    assert fresh.any()
+    assert np.allclose(clean[fresh], dirty[fresh], atol=1e-6)
+    assert not np.allclose(clean[~fresh], dirty[~fresh], atol=1e-2)
+
+
+def test_gradients_reach_back_through_time():
+    config, player, state = begun("ppo_gru", rollout=5)
+    _, steps, *_ = ppo._collect(player, TASK.env, config, state, jax.random.key(1))
+
+    def last_value(memory):
+        return jnp.sum(player.replay(state.weights, memory, steps)[1][-1])
+
+    gradient = np.asarray(jax.grad(last_value)(state.memory))
+    kept = ~np.any(np.asarray(steps.ended)[:-1], axis=0)
+    assert np.all(np.any(gradient[:, kept] != 0, axis=0))
+    assert np.all(gradient[:, ~kept] == 0)
+
+
+def test_the_trained_policy_carries_its_memory():
+    agent = registry.make_agent("ppo_gru")
+    config, player, state = begun("ppo_gru")
+    policy = agent.policy(TASK.env, config, state.weights)
+    assert not policy.memoryless
+    assert registry.make_agent("ppo").policy(TASK.env, ppo.Config(), None).memoryless
+    levels = pool.draw(TASK.env, PARAMS, jax.random.key(2), (4,))
+    states = pool.begin(TASK.env, levels)
+    seen = pool.observe(TASK.env, states)
+    memory = pool.over_envs(policy.begin)(levels)
+    by_batch, next_memory = pool.over_envs(policy.act)(memory, states, seen)
+    logits, _, expected = player.act(state.weights, player.begin(4), seen)
+    np.testing.assert_allclose(by_batch, jax.nn.log_softmax(logits, axis=0), atol=1e-5)
+    np.testing.assert_allclose(next_memory, expected, atol=1e-6)
+    assert np.any(next_memory != 0)
