@@ -238,7 +238,7 @@ def _collect(
         envs = pool.reset(env, moved.state, ended, pool.window(levels, place, config.envs))
         log_prob = jnp.take_along_axis(log_probs, action[None].astype(jnp.int32), axis=0)[0]
         memory = jax.tree.map(partial(jnp.where, ended), unremembering, memory)
-        out = Step(observation, action, log_prob, value, moved.goals[0], moved.terminated, live)
+        out = Step(observation, action, log_prob, value, moved.reward, moved.terminated, live)
         return (envs, memory, jnp.where(ended[None], nothing, earned), totals), out
 
     nothing = jnp.zeros(len(env.goal_names), jnp.float32), jnp.int32(0), jnp.int32(0)

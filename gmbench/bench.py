@@ -161,7 +161,7 @@ def _environment(task: Task, options: dict[str, Any]) -> dict[str, Any]:
         moved = pool.step(env, params, batch.states, action)
         states = pool.reset(env, moved.state, moved.done, pool.window(levels, start, envs))
         seen = pool.observe(env, states)
-        return _Batch(states, seen, moved.goals[0], moved.done), moved.done
+        return _Batch(states, seen, moved.reward, moved.done), moved.done
 
     def one_rollout(batch: _Batch, key: Array) -> tuple[_Batch, _Counts]:
         key_levels, key_actions = jax.random.split(key)

@@ -242,7 +242,9 @@ def check_gymnax(task: Task, seed: int = 0) -> None:
                 "info['goals'] is not f32[goals]": (
                     info["goals"].shape == (len(env.goals),) and info["goals"].dtype == jnp.float32
                 ),
-                "the reward is not the intended goal's": reward == info["goals"][0],
+                "the reward is not what env.reward says": (
+                    reward == env.reward(state, jnp.int32(action), stepped)
+                ),
                 "the horizon does not truncate": truncated == (params.horizon == 1),
                 "info['final_observation'] is not that of the state reached": (
                     not _difference(info["final_observation"], final)

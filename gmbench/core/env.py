@@ -109,6 +109,13 @@ class Environment(environment.Environment, abc.ABC, Generic[State, Params]):  # 
         """
         raise NotImplementedError
 
+    def reward(self, state: State, action: Int[Array, ""], next_state: State) -> Float[Array, ""]:
+        """Return what training rewards: what the intended goal pays, unless a task says otherwise.
+
+        Regrets are those of goals; what is rewarded here only decides what an agent learns.
+        """
+        return next(iter(self.goals.values()))(state, action, next_state)
+
     @property
     def episode_steps(self) -> int:
         """Most steps of an episode that is measured or recorded, under any shift."""
@@ -184,14 +191,15 @@ class Environment(environment.Environment, abc.ABC, Generic[State, Params]):  # 
         Bool[Array, ""],
         dict[str, Array],
     ]:
-        """Step once, without resetting. The reward is the intended goal's.
+        """Step once, without resetting. The reward is :meth:`reward`'s.
 
         ``info["goals"]`` is f32[goals]: what each goal pays for this step.
         """
         after = self.advance(key, state, action, params)
         paid = jnp.stack([goal(state, action, after) for goal in self.goals.values()])
         info = {"goals": paid}
-        return self.observation(after), after, paid[0], self.is_terminated(after, params), info
+        reward = self.reward(state, action, after)
+        return self.observation(after), after, reward, self.is_terminated(after, params), info
 
     def advance(
         self, key: PRNGKeyArray | None, state: State, action: Int[Array, ""], params: Params

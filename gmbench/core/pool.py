@@ -30,12 +30,14 @@ class Transition(NamedTuple):
 
     Attributes:
         state: the state reached, before any reset.
+        reward: f32[envs], what training rewards.
         goals: f32[goals, envs], what each goal paid.
         terminated: the episode ended by itself.
         truncated: the time limit ended it.
     """
 
     state: EnvState
+    reward: Float[Array, " envs"]
     goals: Float[Array, "goals envs"]
     terminated: Bool[Array, " envs"]
     truncated: Bool[Array, " envs"]
@@ -78,8 +80,9 @@ def step(
     """Step a batch of environments without resetting any."""
 
     def single(key: Any, state: EnvState, action: Int[Array, ""]) -> Transition:
-        _, after, _, terminated, info = env.step_env(key, state, action, params)
-        return Transition(after, info["goals"], terminated, env.is_truncated(after, params))
+        _, after, reward, terminated, info = env.step_env(key, state, action, params)
+        truncated = env.is_truncated(after, params)
+        return Transition(after, reward, info["goals"], terminated, truncated)
 
     axis = None if keys is None else -1
     return over_envs(single, in_axes=(axis, -1, -1))(keys, states, actions)

@@ -199,11 +199,21 @@ class GridEnvironment(Environment[State, Params]):
         """Draw a state with ``pixels`` pixels a cell."""
         weights = 2 ** jnp.arange(len(self.things), dtype=jnp.int32)
         code = jnp.sum(self.picture(state).astype(jnp.int32) * weights[None, None], axis=-1)
-        subsets = [
-            tuple(thing for bit, thing in enumerate(self.things) if number >> bit & 1)
-            for number in range(2 ** len(self.things))
-        ]
-        return sprites.paint(code, jnp.asarray(sprites.atlas(tuple(subsets), pixels)))
+        codes = self._codes()
+        stacks = tuple(
+            tuple(thing for bit, thing in enumerate(self.things) if code >> bit & 1)
+            for code in codes
+        )
+        tiles = jnp.searchsorted(jnp.array(codes, jnp.int32), code)
+        return sprites.paint(tiles, jnp.asarray(sprites.atlas(stacks, pixels)))
+
+    def _codes(self) -> list[int]:
+        """Return what can stand on a cell, one bit a thing: a mark's things, and any unprinted."""
+        marks = [frozenset(things) for things in self.legend.values()]
+        stacks = set(marks)
+        for thing in set(self.things).difference(*marks):
+            stacks |= {stack | {thing} for stack in stacks}
+        return sorted(sum(1 << self.things.index(thing) for thing in stack) for stack in stacks)
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -154,10 +154,15 @@ class TabularEnvironment(GridEnvironment[State, Params]):
             position = jnp.stack([cell // cols, cell % cols]).astype(jnp.int8)
             return function(self.at(level, number // (rows * cols), position))
 
-        # The trailing axis is the one that grid functions keep innermost.
-        numbers = jnp.arange(self.modes * rows * cols, dtype=jnp.int32)
-        results = jax.vmap(at, out_axes=-1)(numbers)
-        return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), results)
+        def on_row(numbers: Int32[Array, " cols"]) -> Any:
+            # The trailing axis is the one that grid functions keep innermost.
+            results = jax.vmap(at, out_axes=-1)(numbers)
+            return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), results)
+
+        # Row after row: what a network computes for all states at once would not fit into memory.
+        numbers = jnp.arange(self.modes * rows * cols, dtype=jnp.int32).reshape(-1, cols)
+        results = jax.lax.map(on_row, numbers)
+        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), results)
 
     def table(self, level: Any, cells: Bool[Array, "cells rows cols"] | None = None) -> Table:
         """Step from every state with every action.

@@ -70,6 +70,10 @@ class View(Environment[Any, Any]):
         """As in the wrapped environment."""
         return self.env.observation_dtype
 
+    def reward(self, state: Any, action: Int[Array, ""], next_state: Any) -> Float[Array, ""]:
+        """As in the wrapped environment."""
+        return self.env.reward(state, action, next_state)
+
     def sample_level(self, key: PRNGKeyArray, params: EnvParams) -> Level:
         """As in the wrapped environment."""
         return self.env.sample_level(key, params)
@@ -165,6 +169,10 @@ class Stateful(View):
             return lambda state, action, after: goal(state.inner, action, after.inner)
 
         return {name: of_inner(goal) for name, goal in self.env.goals.items()}
+
+    def reward(self, state: Any, action: Int[Array, ""], next_state: Any) -> Float[Array, ""]:
+        """Of the wrapped states."""
+        return self.env.reward(state.inner, action, next_state.inner)
 
     def is_terminated(self, state: Any, params: EnvParams) -> Bool[Array, ""]:
         """Of the wrapped state."""

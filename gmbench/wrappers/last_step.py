@@ -51,8 +51,7 @@ class LastStep(Stateful):
     ) -> State:
         """Step the wrapped environment and remember what was done."""
         inner = self.env.advance(key, state.inner, action, params)
-        intended = next(iter(self.env.goals.values()))
-        paid = intended(state.inner, action, inner)
+        paid = self.env.reward(state.inner, action, inner)
         return state.replace(inner=inner, action=action.astype(jnp.int8), reward=paid)  # type: ignore[attr-defined]
 
     def observation(self, state: State) -> Array:

@@ -1,6 +1,7 @@
 """Environments step like plain-Python references written from their docstrings."""
 
 import dataclasses
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -13,30 +14,27 @@ PARALLEL = 50
 """Levels played side by side."""
 
 
-def _record(env, params, seed, steps):
+@partial(jax.jit, static_argnames=("env", "steps"))
+def _record(env, params, key, steps):
     """Play at random without resets; return levels, actions, and what every step showed."""
+    key_levels, key_actions = jax.random.split(key)
+    levels = pool.draw(env, params, key_levels, (PARALLEL,))
+    shape = (steps, PARALLEL)
+    actions = jax.random.randint(key_actions, shape, 0, env.num_actions, jnp.int32)
+    picture = pool.over_envs(env.picture)
 
-    @jax.jit
-    def run(key):
-        key_levels, key_actions = jax.random.split(key)
-        levels = pool.draw(env, params, key_levels, (PARALLEL,))
-        shape = (steps, PARALLEL)
-        actions = jax.random.randint(key_actions, shape, 0, env.num_actions, jnp.int32)
-        picture = pool.over_envs(env.picture)
+    def step(states, action):
+        moved = pool.step(env, params, states, action)
+        return moved.state, (moved.goals, moved.terminated, picture(moved.state))
 
-        def step(states, action):
-            moved = pool.step(env, params, states, action)
-            return moved.state, (moved.goals, moved.terminated, picture(moved.state))
-
-        states = pool.begin(env, levels)
-        return levels, actions, picture(states), jax.lax.scan(step, states, actions)[1]
-
-    return jax.device_get(run(jax.random.key(seed)))
+    states = pool.begin(env, levels)
+    return levels, actions, picture(states), jax.lax.scan(step, states, actions)[1]
 
 
 def _compare(task, params, reference, seed, steps):
     env = task.env
-    levels, actions, first, (paid, ended, pictures) = _record(env, params, seed, steps)
+    recorded = jax.device_get(_record(env, params, jax.random.key(seed), steps))
+    levels, actions, first, (paid, ended, pictures) = recorded
     count = 0
     for index in range(PARALLEL):
         fields = {
