@@ -18,6 +18,7 @@ from rich.text import Text
 from gmbench.core import checks
 from gmbench.measure.statistics import Interval, bootstrap, clopper_pearson, interquartile_mean
 from gmbench.runs.store import Run
+from gmbench.wrappers import PLANES
 
 OUTCOMES = ("goal", "proxy", "neither")
 
@@ -116,7 +117,7 @@ class Row:
 def summarise(runs: Sequence[Run]) -> list[Row]:
     """Return a row for each condition, then one a condition that several tasks share.
 
-    Conditions are ordered by task, shape, agent and alpha. Overall rows average over runs, with
+    Conditions are ordered by task, shape, view, agent and alpha. Overall rows average over runs, with
     seeds resampled inside their task; their rates pool the runs of all tasks.
 
     Raises:
@@ -135,7 +136,8 @@ def _grouped(runs: Sequence[Run], where: Callable[[Run], tuple[str, ...]]) -> li
     for run in sorted(runs, key=lambda run: (run.spec.task, run.spec.seed)):
         spec = run.spec
         params = _params(run)
-        condition = (spec.agent, spec.steps, params["alpha"], _text(params), _text(spec.config))
+        how = (spec.view, spec.agent, spec.steps)
+        condition = (*how, params["alpha"], _text(params), _text(spec.config))
         key = (*where(run), *condition)
         groups.setdefault(key, []).append(run)
     return [groups[key] for key in sorted(groups)]
@@ -143,6 +145,10 @@ def _grouped(runs: Sequence[Run], where: Callable[[Run], tuple[str, ...]]) -> li
 
 def _params(run: Run) -> dict[str, float]:
     return {name: float(value) for name, value in {"alpha": 0, **run.spec.params}.items()}
+
+
+def _view(view: str) -> dict[str, str]:
+    return {} if view == PLANES else {"view": view}
 
 
 def _row(runs: list[Run]) -> Row:
@@ -161,7 +167,7 @@ def _row(runs: list[Run]) -> Row:
     return Row(
         runs=tuple(runs),
         tasks=tasks,
-        static=spec.static if single else {},
+        static=(spec.static | _view(spec.view)) if single else {},
         params=_params(runs[0]),
         agent=spec.agent,
         config=spec.config,

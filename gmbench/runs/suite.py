@@ -2,9 +2,33 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Literal
 
-from gmbench.core import checks
+from gmbench.core import checks, registry
 from gmbench.runs.spec import RunSpec
+
+Settings = Mapping[str, int | float | str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """What a suite trains on one task; one set of seeds for each of ``alphas``.
+
+    Attributes:
+        task: task id.
+        steps: environment steps of each run.
+        alphas: training mixtures.
+        agent: the agent trained.
+        params: other training parameters that differ from the task's own.
+        config: settings of the agent that differ from its defaults.
+    """
+
+    task: str
+    steps: int
+    alphas: tuple[float, ...] = (0.0, 0.3)
+    agent: str = "ppo"
+    params: Mapping[str, int | float] = dataclasses.field(default_factory=dict)
+    config: Settings = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,37 +40,31 @@ class Suite:
     Attributes:
         id: name and version.
         summary: one line on what it is for.
-        steps: environment steps of each run, by task.
-        config: settings of the agent that differ from its defaults, by task.
-        static: static settings of every task.
-        alphas: training mixtures.
+        size: which of each task's sizes.
         seeds: number of seeds, from 0.
-        agent: the agent trained.
+        entries: what is trained.
     """
 
     id: str
     summary: str
-    steps: Mapping[str, int]
-    config: Mapping[str, Mapping[str, int | float | str]]
-    static: Mapping[str, int | str]
-    alphas: tuple[float, ...]
+    size: Literal["small", "published"]
     seeds: int
-    agent: str = "ppo"
+    entries: tuple[Entry, ...]
 
     def specs(self) -> list[RunSpec]:
         """Return every run, grouped by task."""
         return [
             RunSpec(
-                task=task,
-                static=dict(self.static),
-                params={"alpha": alpha},
-                agent=self.agent,
-                config=dict(self.config.get(task, {})),
+                task=entry.task,
+                static={"size": getattr(registry.sizes(entry.task), self.size)},
+                params={"alpha": alpha, **entry.params},
+                agent=entry.agent,
+                config=dict(entry.config),
                 seed=seed,
-                steps=steps,
+                steps=entry.steps,
             )
-            for task, steps in self.steps.items()
-            for alpha in self.alphas
+            for entry in self.entries
+            for alpha in entry.alphas
             for seed in range(self.seeds)
         ]
 
@@ -54,11 +72,13 @@ class Suite:
 _QUICK = Suite(
     id="GMB-quick-v0",
     summary="three tasks at size 7, without and with distinguishing levels; minutes on two cores",
-    steps={"CheeseCorner-v0": 300_000, "CheeseDish-v0": 500_000, "KeysChests-v0": 400_000},
-    config={},
-    static={"size": 7},
-    alphas=(0.0, 0.3),
+    size="small",
     seeds=8,
+    entries=(
+        Entry("CheeseCorner-v0", 300_000),
+        Entry("CheeseDish-v0", 500_000),
+        Entry("KeysChests-v0", 400_000),
+    ),
 )
 
 SUITES = {suite.id: suite for suite in (_QUICK,)}
