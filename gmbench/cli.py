@@ -186,17 +186,40 @@ class Report:
     """Results folder."""
     out: Path = Path("report.html")
     """Where to write it."""
+    data: Path | None = None
+    """Where to write the table as JSON, if anywhere."""
 
     def run(self) -> None:
         """Write it, and print the table."""
-        from gmbench.report import html, table
-        from gmbench.runs import store
+        from gmbench.report import html, records, table
+        from gmbench.runs import files, store
 
         runs = store.load_all(self.folder)
         _writable_file("out", self.out)
-        table.print_table(table.summarise(runs))
+        rows = table.summarise(runs)
+        table.print_table(rows)
+        if self.data is not None:
+            _writable_file("data", self.data)
+            files.write(self.data, (json.dumps(records.plain(rows), indent=1) + "\n").encode())
         html.write_report(runs, self.out)
         print(f"report: {self.out}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Pages:
+    """Write a page of documentation for each task."""
+
+    folder: tyro.conf.Positional[Path]
+    """Where to write them."""
+    results: Path = Path("docs/results")
+    """Folder with tables of results as JSON (gmbench report --data)."""
+
+    def run(self) -> None:
+        """Write them."""
+        from gmbench.report import pages
+
+        for page in pages.write(self.folder, self.results):
+            print(page)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -249,6 +272,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "eval": Evaluate,
     "run": RunSuite,
     "report": Report,
+    "pages": Pages,
     "bench": Bench,
     "doctor": Doctor,
 }

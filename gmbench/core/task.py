@@ -22,6 +22,7 @@ class Task:
         proxies: each proxy goal in words, by the name it has in ``env.goals``.
         source: where the task was published.
         discount: of the values that its regrets compare.
+        published: what published work found on it.
         changes: what each version changed, newest last.
     """
 
@@ -33,6 +34,7 @@ class Task:
     proxies: MappingProxyType[str, str]
     source: str
     discount: float = 0.99
+    published: str = ""
     changes: tuple[str, ...] = ("v0: first version",)
 
     @property

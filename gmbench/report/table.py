@@ -117,8 +117,8 @@ class Row:
 def summarise(runs: Sequence[Run]) -> list[Row]:
     """Return a row for each condition, then one a condition that several tasks share.
 
-    Conditions are ordered by task, shape, view, agent and alpha. Overall rows average over runs, with
-    seeds resampled inside their task; their rates pool the runs of all tasks.
+    Conditions are ordered by task, shape, view, agent and alpha. Overall rows average over runs,
+    with seeds resampled inside their task; their rates pool the runs of all tasks.
 
     Raises:
         ValueError: if there are no runs.
