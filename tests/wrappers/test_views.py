@@ -8,8 +8,8 @@ import pytest
 from gmbench import testing
 from gmbench.core import checks, pool, registry
 from gmbench.measure import evaluation
-from gmbench.runs.spec import RunSpec
-from gmbench.runs.train import train
+from gmbench.runs.program import Program
+from gmbench.runs.spec import RunSpec, check
 from gmbench.solve.oracle import oracle
 from gmbench.wrappers import wrap
 
@@ -149,17 +149,21 @@ def test_an_impossible_view_is_refused(view, words):
 
 
 @pytest.mark.parametrize("task_id", registry.task_ids())
-def test_agents_train_on_pixels(task_id, tmp_path):
+def test_agents_train_on_pixels(task_id):
     config = {"envs": 8, "rollout": 4, "slots": 1, "minibatches": 2, "network": "mlp"}
     spec = RunSpec(
         task=task_id,
         static={"size": registry.sizes(task_id).tiny},
         config=config,
-        steps=96,
+        steps=32,
         view="pixels4+last",
     )
-    plan_updates = 3
-    [run] = train([spec], tmp_path)
-    metrics = run.metrics()
-    assert len(metrics) == plan_updates
-    assert all(np.isfinite(line["loss/critic"]) for line in metrics)
+    program = Program([check(spec)])
+    states = program.start()
+    before = jax.device_get(program.weights(states))
+    for _ in range(3):
+        states, metrics = program.train_chunk(states)
+        assert np.isfinite(metrics["loss/critic"]).all()
+    after = jax.device_get(program.weights(states))
+    assert not jax.tree.all(jax.tree.map(np.array_equal, before, after))
+    assert program.traces == 1
