@@ -120,7 +120,7 @@ def feed_forward(env: Environment[Any, Any], config: Config) -> Player:
     network = networks.build(config.network, env.num_actions)
 
     def act(weights: Any, memory: tuple[()], observation: Array) -> tuple[Array, Array, tuple[()]]:
-        return *network.apply(weights, observation), memory  # type: ignore[return-value]
+        return *network.apply(weights, observation), memory
 
     def replay(weights: Any, memory: tuple[()], steps: Step) -> tuple[Array, Array]:
         del memory

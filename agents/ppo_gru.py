@@ -57,7 +57,7 @@ def recurrent(env: Environment[Any, Any], config: Config) -> ppo.Player:
 
         def step(memory: Array, inputs: tuple[Array, Array]) -> tuple[Array, Array]:
             features, ended = inputs
-            memory = network.apply(weights, memory, features, method="remember")
+            memory = network.apply(weights, memory, features, method="remember")  # type: ignore[assignment]
             return jnp.where(ended[None], jnp.float32(0), memory), memory
 
         each = (jnp.moveaxis(features, -2, 0), steps.ended)  # type: ignore[arg-type]

@@ -138,8 +138,8 @@ class Environment(environment.Environment, abc.ABC, Generic[State, Params]):  # 
         """Print a state; ``parse`` reads the start of an episode back."""
 
     @abc.abstractmethod
-    def render(self, state: State) -> UInt8[Array, "height width 3"]:
-        """Draw a state."""
+    def render(self, state: State, pixels: int = 32) -> UInt8[Array, "height width 3"]:
+        """Draw a state with ``pixels`` pixels a cell."""
 
     @property
     @abc.abstractmethod

@@ -1,7 +1,7 @@
 """A page for each task, generated from the task itself and the committed results."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ def index() -> str:
     return "\n".join(lines) + "\n"
 
 
-def text(task: Task, results: dict[str, Sequence[records.Record]]) -> str:
+def text(task: Task, results: Mapping[str, Sequence[records.Record]]) -> str:
     """Return the page of a task, at its small size.
 
     Args:
@@ -113,7 +113,7 @@ def text(task: Task, results: dict[str, Sequence[records.Record]]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _found(task: Task, results: dict[str, Sequence[records.Record]]) -> list[str]:
+def _found(task: Task, results: Mapping[str, Sequence[records.Record]]) -> list[str]:
     parts = []
     for name, table in results.items():
         own = [record for record in table if record["task"] == task.id]

@@ -132,9 +132,9 @@ class View(Environment[Any, Any]):
         """As in the wrapped environment."""
         return self.env.render_ascii(state)
 
-    def render(self, state: Any) -> UInt8[Array, "height width 3"]:
+    def render(self, state: Any, pixels: int = 32) -> UInt8[Array, "height width 3"]:
         """As in the wrapped environment."""
-        return self.env.render(state)
+        return self.env.render(state, pixels)
 
 
 @pytree
@@ -205,6 +205,6 @@ class Stateful(View):
         """Of the wrapped state."""
         return self.env.render_ascii(state.inner)
 
-    def render(self, state: Any) -> UInt8[Array, "height width 3"]:
+    def render(self, state: Any, pixels: int = 32) -> UInt8[Array, "height width 3"]:
         """Of the wrapped state."""
-        return self.env.render(state.inner)
+        return self.env.render(state.inner, pixels)
