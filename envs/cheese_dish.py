@@ -140,4 +140,9 @@ def cheese_dish(size: int = 13, layout: str = "blocks", copies: int = 1) -> Task
         intended="reach the cheese",
         proxies=MappingProxyType({"dish": "first visit to the dish"}),
         source="Abdel Sadek et al. 2025, arXiv 2507.03068",
+        published=(
+            "Domain randomization fails below a share of about 1e-2 distinguishing levels; a "
+            "curriculum that edits levels by an oracle's regret succeeds at every share above 0 "
+            "(Abdel Sadek et al. 2025)."
+        ),
     )

@@ -275,4 +275,8 @@ def keys_chests(size: int = 13, layout: str = "blocks") -> Task:
         intended="open chests",
         proxies=MappingProxyType({"keys": "pick up keys"}),
         source="Langosco et al. 2022 (Keys and Chests); Abdel Sadek et al. 2025, arXiv 2507.03068",
+        published=(
+            "Agents collect keys that are of no use once keys outnumber chests (Langosco et al. "
+            "2022)."
+        ),
     )

@@ -21,6 +21,9 @@ KEYS = {
     "down": "js",
     "left": "ha",
     "right": "ld",
+    "jump": "i",
+    "jump-left": "u",
+    "jump-right": "o",
 }
 """Characters for each action; the arrow keys move too."""
 

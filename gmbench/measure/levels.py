@@ -5,17 +5,19 @@ files, drawn once and loaded ever after. A task or a size without a file is eval
 drawn from a fixed key, and its results say ``frozen: false``.
 """
 
+import functools
 import hashlib
 import io
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import PRNGKeyArray
 
 from gmbench.core import checks, pool, registry
-from gmbench.core.env import Level
+from gmbench.core.env import Environment, Level
 from gmbench.core.params import EnvParams
 from gmbench.core.task import Task
 from gmbench.measure import level_files
@@ -101,4 +103,9 @@ def _draw(task: Task, params: EnvParams, distribution: str) -> Level:
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
     # Runs begin from keys of small seeds; folding keeps this stream apart from all of them.
     key = jax.random.fold_in(jax.random.key(2**31 - 1), seed)
-    return jax.jit(lambda key: pool.draw(task.env, params, key, (COUNT,)))(key)
+    return _drawn(task.env, params, key)
+
+
+@functools.partial(jax.jit, static_argnames="env")
+def _drawn(env: Environment[Any, Any], params: EnvParams, key: PRNGKeyArray) -> Level:
+    return pool.draw(env, params, key, (COUNT,))

@@ -69,6 +69,21 @@ class Suite:
         ]
 
 
+_LONG: Settings = {"discount": 0.99, "gae": 0.95, "rollout": 32}
+"""For tasks whose rewards are many steps away: the quick defaults look 20 steps ahead."""
+
+_PUBLISHED: Settings = {
+    "network": "impala_large",
+    "rollout": 128,
+    "epochs": 5,
+    "learning_rate": 5e-5,
+    "discount": 0.999,
+    "gae": 0.95,
+    "clip": 0.1,
+    "entropy": 1e-3,
+}
+"""The settings of Abdel Sadek et al. 2025 (arXiv 2507.03068), for published sizes."""
+
 _QUICK = Suite(
     id="GMB-quick-v0",
     summary="three tasks at size 7, without and with distinguishing levels; minutes on two cores",
@@ -77,11 +92,79 @@ _QUICK = Suite(
     entries=(
         Entry("CheeseCorner-v0", 300_000),
         Entry("CheeseDish-v0", 500_000),
-        Entry("KeysChests-v0", 400_000),
+        Entry("KeysChests-v0", 600_000, config=_LONG),
     ),
 )
 
-SUITES = {suite.id: suite for suite in (_QUICK,)}
+_CPU = Suite(
+    id="GMB-cpu-v0",
+    summary="all twelve tasks at their small size; overnight on two cores",
+    size="small",
+    seeds=8,
+    entries=(
+        Entry("CheeseCorner-v0", 300_000),
+        Entry("CheeseDish-v0", 500_000),
+        Entry("ColorShape-v0", 1_000_000),
+        Entry("KeysChests-v0", 4_000_000, config=_LONG),
+        Entry("CoinRun-v0", 2_000_000, config=_LONG),
+        Entry("LavaLand-v0", 2_000_000, config=_LONG),
+        Entry("MonsterGridworld-v0", 8_000_000, alphas=(0.0, 1.0), config=_LONG),
+        Entry("TreeGridworld-v0", 2_000_000, alphas=(0.0,), config=_LONG),
+        Entry("FollowPartner-v0", 8_000_000, alphas=(0.0,), agent="ppo_gru", config=_LONG),
+        Entry("Monitor-v0", 2_000_000, alphas=(0.5,), params={"condition": 0}),
+        Entry("Monitor-v0", 2_000_000, alphas=(0.5,), params={"condition": 1}),
+        Entry("ShutdownDelay-v0", 4_000_000, alphas=(0.0,), config=_LONG),
+        Entry("TrapKeys-v0", 2_000_000, config=_LONG),
+    ),
+)
+
+_FULL = Suite(
+    id="GMB-v0",
+    summary="all twelve tasks as published: 200 million steps a run, for GPUs",
+    size="published",
+    seeds=10,
+    entries=(
+        *(
+            Entry(task, 200_000_000, alphas=(0.0, 0.01, 0.1), config=_PUBLISHED)
+            for task in (
+                "CheeseCorner-v0",
+                "CheeseDish-v0",
+                "ColorShape-v0",
+                "CoinRun-v0",
+                "LavaLand-v0",
+                "TrapKeys-v0",
+            )
+        ),
+        Entry(
+            "KeysChests-v0",
+            400_000_000,
+            alphas=(0.0, 0.01, 0.1),
+            config={**_PUBLISHED, "entropy": 1e-2},
+        ),
+        Entry("MonsterGridworld-v0", 200_000_000, alphas=(0.0, 1.0), config=_PUBLISHED),
+        Entry("TreeGridworld-v0", 200_000_000, alphas=(0.0,), config=_PUBLISHED),
+        Entry("ShutdownDelay-v0", 200_000_000, alphas=(0.0, 0.1), config=_PUBLISHED),
+        Entry(
+            "FollowPartner-v0",
+            200_000_000,
+            alphas=(0.0,),
+            agent="ppo_gru",
+            config={k: v for k, v in _PUBLISHED.items() if k != "network"},
+        ),
+        *(
+            Entry(
+                "Monitor-v0",
+                200_000_000,
+                alphas=(0.5,),
+                params={"condition": condition},
+                config=_PUBLISHED,
+            )
+            for condition in range(5)
+        ),
+    ),
+)
+
+SUITES = {suite.id: suite for suite in (_QUICK, _CPU, _FULL)}
 """Suites by id."""
 
 

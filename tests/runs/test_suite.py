@@ -1,0 +1,43 @@
+"""Suites are frozen: whatever may change a score makes another version."""
+
+import hashlib
+
+import msgspec
+import pytest
+
+from gmbench.core import checks, registry
+from gmbench.runs import suite
+from gmbench.runs.spec import check
+
+FROZEN = {
+    "GMB-quick-v0": "",
+    "GMB-cpu-v0": "",
+    "GMB-v0": "",
+}
+"""Digest of every suite's specs; a new one is a new version of the suite."""
+
+
+@pytest.mark.parametrize("id", suite.SUITES)
+def test_a_suite_is_what_it_was(id):
+    data = msgspec.json.encode(suite.find(id).specs(), order="deterministic")
+    assert hashlib.sha256(data).hexdigest()[:16] == FROZEN[id]
+
+
+@pytest.mark.parametrize("id", suite.SUITES)
+def test_every_spec_of_a_suite_is_sound_and_named_once(id):
+    specs = suite.find(id).specs()
+    names = [spec.name for spec in specs]
+    assert len(set(names)) == len(names)
+    for spec in specs[:: suite.find(id).seeds]:
+        plan = check(spec)
+        assert plan.updates * plan.config.steps_per_update >= spec.steps
+
+
+def test_the_large_suites_hold_every_task():
+    for id in ("GMB-cpu-v0", "GMB-v0"):
+        assert {spec.task for spec in suite.find(id).specs()} == set(registry.task_ids())
+
+
+def test_an_unknown_suite_is_refused():
+    with pytest.raises(checks.Refused, match="did you mean 'GMB-quick-v0'"):
+        suite.find("GMB-quik-v0")
