@@ -338,7 +338,7 @@ def check_alpha(task: Task, levels: int = 10_000, seed: int = 0) -> None:
         if alpha is None:
             continue
         batches = _batches(task.env, params, levels, seed)
-        share = np.mean([pool.over_envs(task.env.distinguishing)(batch) for batch in batches])
+        share = np.mean([_distinguishing(task.env, batch) for batch in batches])
         margin = 5 * math.sqrt(alpha * (1 - alpha) / levels)
         if not SHARE * alpha - margin <= share <= alpha + margin:
             message = f"under {name!r}, a share {share:.4f} of {levels} levels is distinguishing"
@@ -467,6 +467,11 @@ def _values(env: AnyEnv, levels: Level, discount: Float[Array, ""]) -> Float[Arr
         return env.values(env.solve(level, discount), env.start(level))
 
     return pool.over_envs(at_start)(levels)
+
+
+@partial(jax.jit, static_argnames="env")
+def _distinguishing(env: AnyEnv, levels: Level) -> Bool[Array, " levels"]:
+    return pool.over_envs(env.distinguishing)(levels)
 
 
 @partial(jax.jit, static_argnames="env")

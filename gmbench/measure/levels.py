@@ -5,6 +5,7 @@ files, drawn once and loaded ever after. A task or a size without a file is eval
 drawn from a fixed key, and its results say ``frozen: false``.
 """
 
+import collections
 import functools
 import hashlib
 import io
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Int, PRNGKeyArray
 
 from gmbench.core import checks, pool, registry
 from gmbench.core.env import Environment, Level
@@ -24,6 +25,8 @@ from gmbench.measure import level_files
 
 COUNT = 1024
 """Levels in each set."""
+SPARE = 2
+"""Sets are chosen from so many times as many levels."""
 INDEX = "SHA256.json"
 """Name of the file that lists every set's checksum."""
 
@@ -75,7 +78,7 @@ def load(task: Task, distribution: str, folder: Path | None = None) -> LevelSet:
     folder = folder or registry.data_folder() / "levels"
     path = folder / file_name(task, distribution)
     if not path.exists():
-        return LevelSet(_draw(task, params, distribution), False, "")
+        return LevelSet(_draw(task, params, distribution, COUNT), False, "")
     data = path.read_bytes()
     sha256 = hashlib.sha256(data).hexdigest()
     if json.loads((folder / INDEX).read_text()).get(path.name) != sha256:
@@ -87,25 +90,42 @@ def load(task: Task, distribution: str, folder: Path | None = None) -> LevelSet:
 def freeze(task: Task, distribution: str, folder: Path) -> str:
     """Draw a level set, write it, and return its checksum. Existing files are never rewritten.
 
+    What is drawn more than once is left out: training would meet it too.
+
     Raises:
         ValueError: if the set is frozen already.
     """
     path = folder / file_name(task, distribution)
     if path.exists():
         raise checks.Refused(f"levels: {path.name} is frozen already")
-    params = parameters(task, distribution)
-    path.write_bytes(level_files.archive(level_files.encode(_draw(task, params, distribution))))
+    drawn = _draw(task, parameters(task, distribution), distribution, SPARE * COUNT)
+    kept = jax.tree.map(lambda leaf: leaf[..., _unique(drawn)[:COUNT]], drawn)
+    path.write_bytes(level_files.archive(level_files.encode(kept)))
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _draw(task: Task, params: EnvParams, distribution: str) -> Level:
+def _draw(task: Task, params: EnvParams, distribution: str, count: int) -> Level:
     name = file_name(task, distribution)
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
     # Runs begin from keys of small seeds; folding keeps this stream apart from all of them.
     key = jax.random.fold_in(jax.random.key(2**31 - 1), seed)
-    return _drawn(task.env, params, key)
+    return _drawn(task.env, params, key, count)
 
 
-@functools.partial(jax.jit, static_argnames="env")
-def _drawn(env: Environment[Any, Any], params: EnvParams, key: PRNGKeyArray) -> Level:
-    return pool.draw(env, params, key, (COUNT,))
+@functools.partial(jax.jit, static_argnames=("env", "count"))
+def _drawn(env: Environment[Any, Any], params: EnvParams, key: PRNGKeyArray, count: int) -> Level:
+    return pool.draw(env, params, key, (count,))
+
+
+def rows(levels: Level) -> list[bytes]:
+    """Return each level as bytes, by which equal ones are found."""
+    leaves = [np.moveaxis(np.asarray(leaf), -1, 0) for leaf in jax.tree.leaves(levels)]
+    flat = [np.ascontiguousarray(leaf.reshape(leaf.shape[0], -1)).view(np.uint8) for leaf in leaves]
+    return [row.tobytes() for row in np.concatenate(flat, axis=1)]
+
+
+def _unique(levels: Level) -> Int[np.ndarray, " unique"]:
+    """Return the places of the levels that occur once."""
+    each = rows(levels)
+    count = collections.Counter(each)
+    return np.array([place for place, row in enumerate(each) if count[row] == 1])

@@ -9,8 +9,10 @@ import pytest
 
 from gmbench.grid.sprites import MAX_PIXELS, SPRITES, atlas, draw, paint
 
-GROUND = ("floor", "wall", "lava")
-OBJECTS = tuple(name for name in SPRITES if name not in GROUND)
+GROUND = ("floor", "wall", "lava", "outside")
+TINTS = ("watch", "white", "yellow", "red", "navy")
+"""Laid over or under whatever else is on a cell."""
+OBJECTS = tuple(name for name in SPRITES if name not in (*GROUND, *TINTS))
 
 # Machado, Oliveira & Fernandes (2009), severity 1: what a dichromat sees, in linear RGB.
 PROTANOPIA = (

@@ -23,7 +23,7 @@ UPDATES = 1000
 
 def spec(alpha):
     config = {"envs": 8, "rollout": 4, "slots": 2}
-    static = {"size": 5, "layout": "blocks"}
+    static = {"size": 5}
     return RunSpec("CheeseCorner-v0", static, {"alpha": alpha}, config=config, steps=32_000)
 
 
