@@ -126,11 +126,11 @@ def test_any_trailing_batch_gives_what_single_observations_give(network):
 
 
 @tiny
-@pytest.mark.parametrize("dtype", [jnp.uint8, jnp.float32])
-def test_planes_of_any_dtype_are_cast_and_not_rescaled(network, dtype):
+@pytest.mark.parametrize(("dtype", "one"), [(jnp.uint8, 255), (jnp.float32, 1)])
+def test_planes_are_cast_and_bytes_are_scaled_to_one(network, dtype, one):
     planes = observations(5, 5, 2)
     weights = random_weights(network, planes)
-    outputs = jax.jit(network.apply)(weights, planes.astype(dtype))
+    outputs = jax.jit(network.apply)(weights, planes.astype(dtype) * dtype(one))
     assert {output.dtype for output in outputs} == {jnp.dtype(jnp.float32)}
     close(outputs, jax.jit(network.apply)(weights, planes))
 
