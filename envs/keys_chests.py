@@ -18,9 +18,6 @@ Sources: Langosco et al. 2022, "Goal Misgeneralization in Deep Reinforcement Lea
 """
 
 import dataclasses
-import functools
-import operator
-from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -100,29 +97,6 @@ def _take(objects: Any, keys: Any, chests: Any, held: Any, position: Any) -> Any
     opened = here & chests & (held > 0)
     gained = jnp.sum(picked, axis=0, dtype=jnp.int8) - jnp.sum(opened, axis=0, dtype=jnp.int8)
     return keys & ~picked, chests & ~opened, held + gained
-
-
-@functools.cache
-def _plane(shape: tuple[int, int]) -> Callable[..., Any]:
-    def native(objects: Any, marked: Any) -> Any:
-        batch = (1,) * (objects.ndim - 2)
-        rows = np.arange(shape[0], dtype=np.int8).reshape(-1, 1, *batch)
-        cols = np.arange(shape[1], dtype=np.int8).reshape(1, -1, *batch)
-        each = zip(objects, marked, strict=True)
-        planes = ((rows == row) & (cols == col) & here for (row, col), here in each)
-        return functools.reduce(operator.or_, planes)
-
-    return trailing(native)
-
-
-@functools.cache
-def _first_cells(shape: tuple[int, int]) -> Callable[..., Any]:
-    def native(count: Any) -> Any:
-        # No count comes near 127, so larger numbers need not fit.
-        cells = np.arange(shape[0] * shape[1]).clip(max=127).astype(np.int8)
-        return cells.reshape(*shape, *(1,) * count.ndim) < count
-
-    return trailing(native)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -228,18 +202,18 @@ class KeysChests(GridEnvironment[State, Params]):
 
     def targets(self, level: Level) -> Bool[Array, "goals rows cols"]:
         """The chests; the keys."""
-        plane = _plane(self.shape)
+        plane = moves.marked_cells(self.shape)
         return jnp.stack([plane(level.objects, kind) for kind in (level.chests, level.keys)])
 
     def layers(self, state: State) -> dict[str, Array]:
         """Where everything is that has not been taken, and the number of keys held."""
-        plane = _plane(self.shape)
+        plane = moves.marked_cells(self.shape)
         return {
             "wall": state.level.walls,
             "key": plane(state.level.objects, state.keys),
             "chest": plane(state.level.objects, state.chests),
             "agent": state.position,
-            "held": _first_cells(self.shape)(state.held),
+            "held": moves.first_cells(self.shape)(state.held),
         }
 
     def level_from(self, masks: dict[str, Bool[np.ndarray, "rows cols"]]) -> Level:

@@ -32,7 +32,6 @@ our own.
 import dataclasses
 import functools
 import operator
-from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
@@ -162,33 +161,6 @@ def _ordered(items: Any, kinds: Any) -> Any:
 def _stands_on(items: Any, marked: Any, position: Any) -> Any:
     """Whether one of the marked items lies at a position."""
     return jnp.any(jnp.all(items == position, axis=1) & marked, axis=0)
-
-
-@functools.cache
-def _plane(shape: tuple[int, int]) -> Callable[..., Any]:
-    """Return the function that draws the marked items."""
-
-    def native(items: Any, marked: Any) -> Any:
-        batch = (1,) * (items.ndim - 2)
-        rows = np.arange(shape[0], dtype=np.int8).reshape(-1, 1, *batch)
-        cols = np.arange(shape[1], dtype=np.int8).reshape(1, -1, *batch)
-        each = zip(items, marked, strict=True)
-        planes = ((rows == row) & (cols == col) & here for (row, col), here in each)
-        return functools.reduce(operator.or_, planes)
-
-    return trailing(native)
-
-
-@functools.cache
-def _first_cells(shape: tuple[int, int]) -> Callable[..., Any]:
-    """Return the function that sets so many cells, in reading order."""
-
-    def native(count: Any) -> Any:
-        # No count comes near 127, so larger numbers need not fit.
-        cells = np.arange(shape[0] * shape[1]).clip(max=127).astype(np.int8)
-        return cells.reshape(*shape, *(1,) * count.ndim) < count
-
-    return trailing(native)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -416,12 +388,16 @@ class ShutdownDelay(TabularEnvironment[State, Params]):
 
     def targets(self, level: Level) -> Bool[Array, "goals rows cols"]:
         """The items of the wanted kind; the button."""
-        wanted = _plane(self.shape)(level.items, level.kinds == level.wanted)
+        wanted = moves.marked_cells(self.shape)(level.items, level.kinds == level.wanted)
         return jnp.stack([wanted, moves.at(level.button, self.shape)])
 
     def layers(self, state: State) -> dict[str, Array]:
         """Where everything is, the steps left, and the colour and shape of the wanted kind."""
-        level, plane, cells = state.level, _plane(self.shape), _first_cells(self.shape)
+        level, plane, cells = (
+            state.level,
+            moves.marked_cells(self.shape),
+            moves.first_cells(self.shape),
+        )
         full = jnp.int8(127)
         layers = {
             "wall": level.walls,

@@ -4,10 +4,12 @@ Every function takes arrays with any number of trailing batch axes (written ``*b
 """
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Int, Int8
 
 from gmbench.grid.batching import trailing
@@ -61,6 +63,33 @@ def planes(*items: Array) -> Bool[Array, "rows cols channels"]:
     """
     shape = next(item.shape for item in items if item.ndim == 2)
     return _planes(shape, tuple(item.ndim == 2 for item in items))(*items)
+
+
+@functools.cache
+def marked_cells(shape: tuple[int, int]) -> Callable[..., Any]:
+    """Return ``(Int8[objects 2], Bool[objects]) -> plane``, true where a marked object lies."""
+
+    def native(objects: Any, marked: Any) -> Any:
+        batch = (1,) * (objects.ndim - 2)
+        rows = np.arange(shape[0], dtype=np.int8).reshape(-1, 1, *batch)
+        cols = np.arange(shape[1], dtype=np.int8).reshape(1, -1, *batch)
+        each = zip(objects, marked, strict=True)
+        planes = ((rows == row) & (cols == col) & here for (row, col), here in each)
+        return functools.reduce(operator.or_, planes)
+
+    return trailing(native)
+
+
+@functools.cache
+def first_cells(shape: tuple[int, int]) -> Callable[..., Any]:
+    """Return ``count -> plane`` with so many cells set, in reading order."""
+
+    def native(count: Any) -> Any:
+        # No count comes near 127, so larger numbers need not fit.
+        cells = np.arange(shape[0] * shape[1]).clip(max=127).astype(np.int8)
+        return cells.reshape(*shape, *(1,) * count.ndim) < count
+
+    return trailing(native)
 
 
 @trailing
