@@ -248,7 +248,9 @@ def _collect(
     paid, episodes, live_steps = totals
     count = episodes.astype(jnp.float32)
     metrics = {f"return/{name}": paid[i] / count for i, name in enumerate(env.goal_names)}
-    metrics |= {"episodes": count, "length": live_steps.astype(jnp.float32) / count}
+    live = live_steps.astype(jnp.float32)
+    reward = jnp.sum(steps.reward * steps.live.astype(jnp.float32)) / live
+    metrics |= {"episodes": count, "length": live / count, "reward": reward}
     state = state.replace(envs=envs, memory=memory, earned=earned)  # type: ignore[attr-defined]
     return state, steps, last_value, metrics
 
@@ -361,7 +363,7 @@ def policy(player_of: PlayerOf, env: Environment[Any, Any], config: Config, weig
             results = jax.vmap(native, in_axes=axes)(weights, memory, observation)
         else:
             last = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, -1), (memory, observation))
-            results = native(weights, *last)
+            results = step(weights, *last)  # under a second vmap, that batch comes last too
             results = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), results)
         return results, jax.tree.map(lambda _: True, results)
 

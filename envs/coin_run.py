@@ -24,7 +24,6 @@ Learning", section 3 (CoinRun).
 """
 
 import dataclasses
-from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -327,9 +326,6 @@ class CoinRun(tabular.TabularEnvironment[State, Params]):
         rise = (mode % RISE).astype(jnp.int8)
         return State(level, jnp.int32(0), position, rise, mode >= RISE)
 
-    def _last_column(self) -> Bool[Array, "rows cols"]:
-        return jnp.zeros(self.shape, bool).at[:, -1].set(True)
-
     def _model(self, level: Level, cells: Bool[Array, "cells rows cols"]) -> jumps.Model:
         bottom = jnp.arange(ROWS, dtype=jnp.int32)[:, None] == ROWS - 1
         ends = moves.at(level.coin, self.shape) | _saws(level.columns) | bottom
@@ -355,38 +351,18 @@ class CoinRun(tabular.TabularEnvironment[State, Params]):
         row, col = level.start.astype(jnp.int32)
         return jumps.optimal_values(self._model(level, cells), RISE, discount)[0, row, col]
 
-    def policy_values(
-        self,
-        act: Callable[[State], Float[Array, " actions"]],
-        level: Level,
-        cells: Bool[Array, "cells rows cols"],
-        discount: Float[Array, ""],
-    ) -> Float[Array, " goals"]:
-        """Return V^pi at the start: of each goal, then of goals that pay for entering ``cells``."""
-        number = jnp.arange(self.size, dtype=jnp.int32)
-
-        def in_row(which: Array) -> Array:
-            def in_cell(col: Array) -> Array:
-                cell = jnp.stack([which % ROWS, col]).astype(jnp.int8)
-                return act(self.at(level, which // ROWS, cell))
-
-            return jax.vmap(in_cell, out_axes=-1)(number)
-
-        # Row by row, because what an agent computes for all states at once would fill the memory.
-        rows = jax.lax.map(in_row, jnp.arange(self.modes * ROWS, dtype=jnp.int32))
-        policy = rows.reshape(2, RISE, ROWS, self.num_actions, self.size)
-        model = self._model(level, jnp.concatenate([self.targets(level), cells]))
-        values = jumps.policy_values(model, policy, 1, self._last_column(), discount)
-        row, col = level.start.astype(jnp.int32)
-        return values[0, 0, row, col]
-
     def distinguishing(self, level: Level) -> Bool[Array, ""]:
         """Whether the coin lies anywhere but in the last column."""
         return level.coin[1] != self.size - 1
 
     def targets(self, level: Level) -> Bool[Array, "goals rows cols"]:
         """The coin; what is free of the last column."""
-        return jnp.stack([moves.at(level.coin, self.shape), self._last_column() & ~level.walls])
+        return jnp.stack(
+            [
+                moves.at(level.coin, self.shape),
+                jnp.zeros(self.shape, bool).at[:, -1].set(True) & ~level.walls,
+            ]
+        )
 
     def is_solvable(self, level: Level) -> Bool[Array, ""]:
         """Whether the goals can be earned, and the coin lies where one can stand alive."""

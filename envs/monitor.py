@@ -187,6 +187,7 @@ class Monitor(TabularEnvironment[State, Params]):
     cue: str = "bit"
     cells: int = 3
 
+    misrewards: ClassVar = True
     things: ClassVar = ("wall", "watch", "exit", "bait", "camera", "agent")
     legend: ClassVar = {
         "#": ("wall",),

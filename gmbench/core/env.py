@@ -45,6 +45,8 @@ class Environment(environment.Environment, abc.ABC, Generic[State, Params]):  # 
 
     exact: ClassVar[bool] = True
     """Whether :meth:`solve` gives optimal values; else ``planner(goal)`` is the named reference."""
+    misrewards: ClassVar[bool] = False
+    """Whether training may reward anything but the intended goal on distinguishing levels."""
 
     # ---- what a subclass provides -----------------------------------------------------------
 

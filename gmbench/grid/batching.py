@@ -31,7 +31,8 @@ def trailing(native: Callable[..., Any]) -> Callable[..., Any]:
                 return jnp.moveaxis(argument, 0, -1)
             return jnp.broadcast_to(argument[..., None], (*argument.shape, size))
 
-        results = broadcasting(*jax.tree.map(move, arguments, tuple(is_batched)))
+        # By itself again, so that under two vmaps both batches come last.
+        results = single(*jax.tree.map(move, arguments, tuple(is_batched)))
         results = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), results)
         return results, jax.tree.map(lambda _: True, results)
 

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Literal
 
+from gmbench import wrappers
 from gmbench.core import checks, registry
 from gmbench.runs.spec import RunSpec
 
@@ -21,6 +22,7 @@ class Entry:
         agent: the agent trained.
         params: other training parameters that differ from the task's own.
         config: settings of the agent that differ from its defaults.
+        view: what the agent sees, as :func:`gmbench.wrappers.wrap` names it.
     """
 
     task: str
@@ -29,6 +31,7 @@ class Entry:
     agent: str = "ppo"
     params: Mapping[str, int | float] = dataclasses.field(default_factory=dict)
     config: Settings = dataclasses.field(default_factory=dict)
+    view: str = wrappers.PLANES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Suite:
                 config=dict(entry.config),
                 seed=seed,
                 steps=entry.steps,
+                view=entry.view,
             )
             for entry in self.entries
             for alpha in entry.alphas

@@ -7,7 +7,8 @@ The six actions are: stay, left, right, and the same with a jump.
 
 States are listed as grids, one for each number of cells still to rise; where an action leads is
 read by shifting whole grids, as in :mod:`gmbench.solve.reach`, and for the same reason: gathering
-from a table of states takes thirty times as long.
+from a table of states takes many times as long. (Values of policies are those of
+:mod:`gmbench.solve.tabular`: what a network computes for each state costs more than the gathers.)
 """
 
 import functools
@@ -19,7 +20,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from gmbench.grid.batching import trailing
-from gmbench.solve import tabular
 
 FAR = 2**14
 """More steps than any way takes."""
@@ -46,33 +46,24 @@ def _entered(held: Any, walls: Any, axis: int, by: int) -> Any:
     return jnp.where(_beyond(walls, axis, by, True), held, _beyond(held, axis, by, 0))
 
 
-def _after_actions(
-    arriving: list[Any], walls: Any, merge: Callable[..., Any] | None = None
-) -> list[Any]:
-    """Return for each action what is held where it leads, by the rise before it.
+def _nearest(arriving: list[Any], walls: Any) -> Any:
+    """Return for each rise the least of what is held where the actions lead.
 
     Args:
         arriving: for each rise, a grid of what is held where a step ends.
         walls: what is solid.
-        merge: if given, joins what the three sides hold, which leaves two actions: no jump, jump.
     """
+    least = functools.partial(functools.reduce, jnp.minimum)
     beside = [
-        list(arriving),
-        [_entered(each, walls, 1, -1) for each in arriving],
-        [_entered(each, walls, 1, 1) for each in arriving],
+        least([each, _entered(each, walls, 1, -1), _entered(each, walls, 1, 1)])
+        for each in arriving
     ]
-    if merge is not None:
-        beside = [[functools.reduce(merge, each) for each in zip(*beside, strict=True)]]
     above = _beyond(walls, 0, -1, True)
     lifts = _beyond(walls, 0, 1, True) & ~above
-    coasting, jumping = [], []
-    for moved in beside:
-        falls = _entered(moved[0], walls, 0, 1)
-        risen = [_beyond(each, 0, -1, 0) for each in moved]
-        coasts = jnp.stack([falls, *(jnp.where(above, falls, each) for each in risen[:-1])])
-        coasting.append(coasts)
-        jumping.append(jnp.where(lifts, risen[-1], coasts))
-    return coasting + jumping
+    falls = _entered(beside[0], walls, 0, 1)
+    risen = [_beyond(each, 0, -1, 0) for each in beside]
+    coasts = jnp.stack([falls, *(jnp.where(above, falls, each) for each in risen[:-1])])
+    return jnp.minimum(coasts, jnp.where(lifts, risen[-1], coasts))
 
 
 def _grids(walls: Any, targets: Any, ends: Any) -> tuple[Any, Any, Any]:
@@ -92,8 +83,7 @@ def _steps(rises: int) -> Callable[..., Any]:
         def sweep(carry: tuple[Array, Array]) -> tuple[Array, Array]:
             steps, _ = carry
             arriving = [jnp.where(ends | targets, stop, steps[rise]) for rise in range(rises)]
-            nearest = functools.reduce(jnp.minimum, _after_actions(arriving, walls, jnp.minimum))
-            swept = jnp.minimum(nearest + jnp.int16(1), far)
+            swept = jnp.minimum(_nearest(arriving, walls) + jnp.int16(1), far)
             return swept, jnp.any(swept != steps)
 
         first = (jnp.full((rises, *targets.shape), far), jnp.array(True))
@@ -115,56 +105,3 @@ def optimal_values(
     steps = _steps(rises)(*model)
     values = discount ** (steps - jnp.int16(1)).astype(jnp.float32)
     return jnp.where(steps < FAR, values, jnp.float32(0))
-
-
-@functools.cache
-def _policy_values(once: int) -> Callable[..., Any]:
-    def native(
-        policy: Any, walls: Any, targets: Any, ends: Any, passing: Any, discount: Any
-    ) -> Any:
-        rises = policy.shape[1]
-        policy = jnp.moveaxis(policy, 3, 0)[:, :, :, :, :, None]
-        walls, targets, ends = _grids(walls, targets, ends)
-        passing = passing[:, :, None]
-        pays = targets.astype(jnp.float32)
-        paid = (pays, pays.at[:, :, once].set(0.0))
-
-        def follow(values: Array, passed: int) -> Any:
-            later = jnp.where(passing, values[1], values[passed])
-            held = paid[passed] + jnp.where(ends | targets, jnp.float32(0), discount * later)
-            after = _after_actions([held[rise] for rise in range(rises)], walls)
-            return sum(acts[passed] * held for acts, held in zip(policy, after, strict=True))
-
-        def sweep(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-            values, _, sweeps = carry
-            swept = jnp.stack([follow(values, passed) for passed in range(2)])
-            return swept, jnp.max(jnp.abs(swept - values)), sweeps + 1
-
-        def goes_on(carry: tuple[Array, Array, Array]) -> Array:
-            return (carry[1] > tabular.PRECISION) & (carry[2] < tabular.SWEEPS)
-
-        nothing = jnp.zeros((2, rises, *targets.shape), jnp.float32)
-        first = (nothing, jnp.float32(jnp.inf), jnp.int32(0))
-        return jax.lax.while_loop(goes_on, sweep, first)[0]
-
-    return trailing(native)
-
-
-def policy_values(
-    model: Model,
-    policy: Float[Array, "passed rises rows actions cols"],
-    once: int,
-    passing: Bool[Array, "rows cols"],
-    discount: Float[Array, ""],
-) -> Float[Array, "passed rises rows cols goals"]:
-    """Return V^pi of a memoryless policy, to within ``PRECISION / (1 - discount)``.
-
-    Args:
-        model: the level.
-        policy: action probabilities in every state, before and after a ``passing`` cell was
-            entered.
-        once: the goal, by its place, that can no longer be earned then.
-        passing: the cells on which ``passed`` becomes true.
-        discount: in ``[0, 1)``.
-    """
-    return _policy_values(once)(policy, *model, passing, discount)

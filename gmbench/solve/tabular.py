@@ -44,10 +44,23 @@ class Table(NamedTuple):
     ends: Bool[Array, "states actions goals"]
 
 
+def _one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let vmap take one level after the other on CPU, where a level's table stays in the cache."""
+    if jax.default_backend() == "cpu":
+        return jax.custom_batching.sequential_vmap(function)
+    return function
+
+
+def _each_goal(iterate: Callable[..., Array], table: Table) -> Float[Array, "states goals"]:
+    """Apply ``iterate(pays, ends)`` to each goal's columns: reading plain vectors is fast."""
+    columns = jnp.moveaxis(table.pays, -1, 0), jnp.moveaxis(table.ends, -1, 0)
+    return jax.lax.map(lambda own: iterate(*own), columns).T
+
+
 def _iterate(
-    update: Callable[[Array], Array], start: Array, precision: float
-) -> Float[Array, "states goals"]:
-    """Repeat an update until nothing changes by more than ``precision``."""
+    update: Callable[[Array], Array], states: int, precision: float
+) -> Float[Array, " states"]:
+    """Update values, at first 0, until none changes by more than ``precision``."""
 
     def goes_on(carry: tuple[Array, Array, Array]) -> Array:
         _, change, sweeps = carry
@@ -58,16 +71,12 @@ def _iterate(
         updated = update(values)
         return updated, jnp.max(jnp.abs(updated - values)), sweeps + 1
 
-    first = (start, jnp.float32(jnp.inf), jnp.int32(0))
+    first = (jnp.zeros(states, jnp.float32), jnp.float32(jnp.inf), jnp.int32(0))
     return jax.lax.while_loop(goes_on, sweep, first)[0]
 
 
-def action_values(
-    table: Table, values: Float[Array, "states goals"], discount: Float[Array, ""]
-) -> Float[Array, "states actions goals"]:
-    """Return what each action pays, plus the discounted value of the state it leads to."""
-    later = jnp.where(table.ends, jnp.float32(0), values[table.after])
-    return table.pays + discount * later
+def _read(values: Float[Array, " states"], after: Int32[Array, "states actions"]) -> Array:
+    return values.at[after].get(mode="promise_in_bounds")
 
 
 def optimal_values(table: Table, discount: Float[Array, ""]) -> Float[Array, "states goals"]:
@@ -76,8 +85,20 @@ def optimal_values(table: Table, discount: Float[Array, ""]) -> Float[Array, "st
     Sweep k holds the most that k steps can earn. With deterministic dynamics, and nothing to be
     earned for ever, it stops changing altogether once k exceeds the longest optimal route.
     """
-    start = jnp.zeros((table.after.shape[0], table.pays.shape[-1]), jnp.float32)
-    return _iterate(lambda v: jnp.max(action_values(table, v, discount), axis=1), start, 0.0)
+
+    @_one_by_one
+    def solve(table: Table, discount: Array) -> Array:
+        def of_goal(pays: Array, ends: Array) -> Array:
+            onwards = jnp.where(ends, jnp.float32(0), discount)
+
+            def update(values: Array) -> Array:
+                return jnp.max(pays + onwards * _read(values, table.after), axis=1)
+
+            return _iterate(update, pays.shape[0], 0.0)
+
+        return _each_goal(of_goal, table)
+
+    return solve(table, discount)
 
 
 def policy_values(
@@ -85,11 +106,20 @@ def policy_values(
 ) -> Float[Array, "states goals"]:
     """Return V^pi of every goal in every state, to within about ``PRECISION / (1 - discount)``."""
 
-    def update(values: Array) -> Array:
-        return jnp.sum(policy[:, :, None] * action_values(table, values, discount), axis=1)
+    @_one_by_one
+    def solve(table: Table, policy: Array, discount: Array) -> Array:
+        def of_goal(pays: Array, ends: Array) -> Array:
+            earns = jnp.sum(policy * pays, axis=1)
+            onwards = jnp.where(ends, jnp.float32(0), discount * policy)
 
-    start = jnp.zeros((table.after.shape[0], table.pays.shape[-1]), jnp.float32)
-    return _iterate(update, start, PRECISION)
+            def update(values: Array) -> Array:
+                return earns + jnp.sum(onwards * _read(values, table.after), axis=1)
+
+            return _iterate(update, pays.shape[0], PRECISION)
+
+        return _each_goal(of_goal, table)
+
+    return solve(table, policy, discount)
 
 
 def steps_from(table: Table, start: Int32[Array, ""]) -> Int32[Array, " states"]:
