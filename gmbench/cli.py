@@ -161,6 +161,10 @@ class RunSuite:
 
     suite: tyro.conf.Positional[str]
     """Suite id, such as GMB-quick-v0."""
+    tasks: tuple[str, ...] = ()
+    """Tasks of the suite to keep to; by default all."""
+    seeds: int | None = None
+    """How many of the suite's seeds; by default all."""
     out: Path = Path("runs")
     """Results folder; finished runs in it are reused."""
     report: Path = Path("report.html")
@@ -171,7 +175,7 @@ class RunSuite:
         from gmbench.report import html
         from gmbench.runs import suite
 
-        specs = suite.find(self.suite).specs()
+        specs = suite.find(self.suite).specs(self.tasks, self.seeds)
         _writable_file("report", self.report)
         runs = _train_and_print(specs, self.out)
         html.write_report(runs, self.report)

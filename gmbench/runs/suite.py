@@ -1,7 +1,7 @@
 """Suites: frozen, versioned sets of tasks, training mixtures, seeds and budgets."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from gmbench import wrappers
@@ -54,8 +54,19 @@ class Suite:
     seeds: int
     entries: tuple[Entry, ...]
 
-    def specs(self) -> list[RunSpec]:
-        """Return every run, grouped by task."""
+    def specs(self, tasks: Sequence[str] = (), seeds: int | None = None) -> list[RunSpec]:
+        """Return every run, grouped by task.
+
+        Args:
+            tasks: ids of the tasks to keep to, all by default.
+            seeds: how many of the seeds.
+
+        Raises:
+            ValueError: for a task that the suite does not have, or more seeds than it has.
+        """
+        own = dict.fromkeys(entry.task for entry in self.entries)
+        kept = [checks.known("task", task, own) for task in tasks] or own
+        count = self.seeds if seeds is None else checks.integer("seeds", seeds, 1, self.seeds)
         return [
             RunSpec(
                 task=entry.task,
@@ -68,8 +79,9 @@ class Suite:
                 view=entry.view,
             )
             for entry in self.entries
+            if entry.task in kept
             for alpha in entry.alphas
-            for seed in range(self.seeds)
+            for seed in range(count)
         ]
 
 
@@ -100,6 +112,9 @@ _QUICK = Suite(
     ),
 )
 
+_CENTRED: Settings = {"network": "mlp"}
+"""For windows around the agent: there a fully connected layer already knows what is beside it."""
+
 _CPU = Suite(
     id="GMB-cpu-v0",
     summary="all twelve tasks at their small size; overnight on two cores",
@@ -109,16 +124,38 @@ _CPU = Suite(
         Entry("CheeseCorner-v0", 300_000),
         Entry("CheeseDish-v0", 500_000),
         Entry("ColorShape-v0", 1_000_000),
-        Entry("KeysChests-v0", 4_000_000, config=_LONG),
-        Entry("CoinRun-v0", 2_000_000, config=_LONG),
-        Entry("LavaLand-v0", 2_000_000, config=_LONG),
-        Entry("MonsterGridworld-v0", 8_000_000, alphas=(0.0, 1.0), config=_LONG),
-        Entry("TreeGridworld-v0", 2_000_000, alphas=(0.0,), config=_LONG),
-        Entry("FollowPartner-v0", 8_000_000, alphas=(0.0,), agent="ppo_gru", config=_LONG),
-        Entry("Monitor-v0", 2_000_000, alphas=(0.5,), params={"condition": 0}),
-        Entry("Monitor-v0", 2_000_000, alphas=(0.5,), params={"condition": 1}),
-        Entry("ShutdownDelay-v0", 4_000_000, alphas=(0.0,), config=_LONG),
-        Entry("TrapKeys-v0", 2_000_000, config=_LONG),
+        Entry("KeysChests-v0", 8_000_000, config=_LONG),
+        Entry("CoinRun-v0", 1_500_000, config={**_LONG, "entropy": 0.01}),
+        Entry("LavaLand-v0", 1_500_000, config=_LONG | _CENTRED, view="window13"),
+        Entry(
+            "MonsterGridworld-v0",
+            2_000_000,
+            alphas=(0.0, 1.0),
+            config={"rollout": 32, "gae": 0.95, "entropy": 0.01, **_CENTRED},
+            view="window13",
+        ),
+        Entry(
+            "TreeGridworld-v0",
+            6_000_000,
+            alphas=(0.0,),
+            config={**_LONG, "entropy": 0.01, **_CENTRED},
+            view="window19",
+        ),
+        # Short episodes: later the partner stands still, and what is left is to guess.
+        Entry(
+            "FollowPartner-v0",
+            4_000_000,
+            alphas=(0.0,),
+            params={"horizon": 12},
+            config={"rollout": 32, "entropy": 0.01, **_CENTRED},
+            view="window9",
+        ),
+        Entry("Monitor-v0", 5_000_000, alphas=(0.5,), params={"condition": 0}),
+        Entry("Monitor-v0", 5_000_000, alphas=(0.5,), params={"condition": 1}),
+        Entry(
+            "ShutdownDelay-v0", 5_000_000, alphas=(0.0,), config={"entropy": 0.01}, view="window9"
+        ),
+        Entry("TrapKeys-v0", 1_000_000, config=_LONG),
     ),
 )
 

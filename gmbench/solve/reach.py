@@ -8,7 +8,6 @@ All arrays may carry any number of trailing batch axes ``*b``. Neighbours are re
 whole grid, which on CPU is an order of magnitude faster than gathering them.
 """
 
-import functools
 from typing import Any
 
 import jax
@@ -46,14 +45,28 @@ def distances(
 ) -> Int16[Array, "rows cols *b"]:
     """Return the moves from each cell to the nearest target, -1 where none can be reached.
 
-    Only passable cells are entered; a target counts whether or not it is passable.
+    Only passable cells are entered; a target counts whether or not it is passable. Sweeps down, up,
+    right and left carry the counts along whole rows and columns, until nothing changes: as many
+    rounds as the ways have bends, and not as they have cells.
     """
     far = jnp.int16(2**14)
 
+    def enter(before: Array, line: tuple[Array, Array]) -> tuple[Array, Array]:
+        moves, entered = line
+        nearest = jnp.where(entered, jnp.minimum(moves, before + jnp.int16(1)), moves)
+        return nearest, nearest
+
+    def both_ways(moves: Array, entered: Array) -> Array:
+        beyond = jnp.full_like(moves[0], far)
+        _, there = jax.lax.scan(enter, beyond, (moves, entered))
+        return jax.lax.scan(enter, beyond, (there, entered), reverse=True)[1]
+
+    across = jnp.swapaxes(passable, 0, 1)
+
     def sweep(carry: tuple[Array, Array]) -> tuple[Array, Array]:
         moves, _ = carry
-        nearest = functools.reduce(jnp.minimum, _neighbours(moves, far))
-        swept = jnp.where(passable, jnp.minimum(moves, nearest + jnp.int16(1)), moves)
+        upright = both_ways(moves, passable)
+        swept = jnp.swapaxes(both_ways(jnp.swapaxes(upright, 0, 1), across), 0, 1)
         return swept, jnp.any(swept != moves)
 
     start = (jnp.where(targets, jnp.int16(0), far), jnp.array(True))

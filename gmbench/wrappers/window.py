@@ -5,6 +5,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
@@ -14,16 +15,32 @@ from gmbench.grid.batching import trailing
 from gmbench.wrappers.base import View
 
 
+def _from(planes: Any, offset: Any, axis: int, offsets: int, size: int) -> Any:
+    """Return ``size`` rows (axis 0) or columns (1) from ``offset`` on, one of ``offsets``.
+
+    By halves, one bit of the offset after the other: a gather takes three times as long on CPU.
+    Without barriers XLA would fuse all the choices, and make each of them anew for every cell.
+    """
+    bits = (offsets - 1).bit_length()
+    lacks = size + 2**bits - 1 - planes.shape[axis]
+    planes = jnp.pad(planes, [(0, lacks if i == axis else 0) for i in range(planes.ndim)])
+    for bit in reversed(range(bits)):
+        step, length = 2**bit, planes.shape[axis]
+        moved = jax.lax.slice_in_dim(planes, step, length, axis=axis)
+        kept = jax.lax.slice_in_dim(planes, 0, length - step, axis=axis)
+        chosen = jnp.where(offset & step > 0, moved, kept)
+        planes = jax.lax.optimization_barrier(chosen)
+    return planes
+
+
 @functools.cache
 def _crop(size: int) -> Callable[..., Any]:
     def native(planes: Any, position: Any) -> Any:
-        batch = planes.ndim - 3
-        margin = [(size // 2, size // 2)] * 2 + [(0, 0)] * (batch + 1)
-        padded = jnp.pad(planes, margin)
-        offset = jnp.arange(size, dtype=jnp.int32).reshape(-1, *(1,) * batch)
-        rows = (position[0].astype(jnp.int32) + offset)[:, None, None]
-        cols = (position[1].astype(jnp.int32) + offset)[None, :, None]
-        return jnp.take_along_axis(jnp.take_along_axis(padded, rows, axis=0), cols, axis=1)
+        rows, cols = planes.shape[:2]
+        margin = [(size // 2, size // 2)] * 2 + [(0, 0)] * (planes.ndim - 2)
+        row, col = position.astype(jnp.int32)
+        upright = _from(jnp.pad(planes, margin), row, 0, rows, size)
+        return _from(upright, col, 1, cols, size)
 
     return trailing(native)
 

