@@ -105,12 +105,10 @@ def _bit(word: Any, place: Any) -> Any:
 
 
 def _at(columns: Any, col: Any) -> Any:
-    """Read the word of one column, for each level of a batch.
-
-    By comparison, as XLA would fuse a gather into whatever follows and repeat it for every cell.
-    """
-    number = np.arange(columns.shape[0], dtype=np.int8).reshape(-1, *(1,) * col.ndim)
-    return jnp.sum(jnp.where(number == col, columns, jnp.uint32(0)), axis=0, dtype=jnp.uint32)
+    """Read the word of one column, for each level of a batch."""
+    word = jnp.take_along_axis(columns, col[None].astype(jnp.int32), axis=0)[0]
+    # Without a barrier XLA would fuse the gather into whatever follows and repeat it.
+    return jax.lax.optimization_barrier(word)
 
 
 @trailing
@@ -157,6 +155,7 @@ def _window(columns: Any, coin: Any, position: Any, rise: Any) -> Any:
     last = columns.shape[0] - 1
     words = jnp.take_along_axis(columns, jnp.clip(col, 0, last), axis=0)
     words = jnp.where((col < 0) | (col > last), jnp.uint32(SOLID), words)
+    words = jax.lax.optimization_barrier(words)
     row = np.arange(ROWS, dtype=np.int8).reshape(-1, 1, *batch)
     middle = (offset == 0)[None]
     rises = (row < position[0]) & (row >= position[0] - rise)

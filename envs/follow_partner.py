@@ -31,6 +31,7 @@ transmission), after Bhoopchand et al. 2022, arXiv 2203.00715; jaxgmg, "follow m
 import dataclasses
 import functools
 import itertools
+import operator
 from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
@@ -46,10 +47,10 @@ from gmbench.core.goals import GoalFn
 from gmbench.core.params import EnvParams, param
 from gmbench.core.pytree import pytree
 from gmbench.core.task import Task
-from gmbench.grid import moves, walls
+from gmbench.grid import moves, over, walls
 from gmbench.grid.batching import trailing
 from gmbench.grid.env import GridEnvironment, only
-from gmbench.solve.reach import after_moves, optimal_values
+from gmbench.solve.reach import after_moves, distances, optimal_values
 
 COLOURS = ("red", "green", "blue")
 BEACONS = tuple(f"beacon_{colour}" for colour in COLOURS)
@@ -189,13 +190,23 @@ def _first_moves(
     return jax.vmap(towards)(planes)
 
 
+@trailing
 @jax.jit
-def _ways(walls: Any, beacons: Any) -> UInt8[Array, "rows cols"]:
+def _ways(walls: Any, beacons: Any) -> Any:
     """Return the level's ``ways``; of equally good moves the first is taken."""
-    # Any discount ranks ways by length. A small one would underflow on long ways.
-    best = jnp.argmax(_first_moves(walls, beacons, jnp.float32(0.9)), axis=1).astype(jnp.uint8)
-    shift = (2 * NAMES).astype(np.uint8)[:, None, None]
-    return jnp.sum(best << shift, axis=0, dtype=jnp.uint8)
+    on = jnp.stack([moves.at(beacon, walls.shape[:2]) for beacon in beacons], axis=2)
+    crowd = functools.reduce(operator.or_, [on[:, :, name] for name in NAMES])
+    steps = distances(jnp.broadcast_to(~(walls | crowd)[:, :, None], on.shape), on)
+    steps = jnp.where(steps < 0, jnp.int16(2**14), steps)
+    up, down, left, right = after_moves(steps, jnp.broadcast_to(walls[:, :, None], on.shape))[1:]
+    least = jnp.minimum(jnp.minimum(up, down), jnp.minimum(left, right))
+    way = jnp.where(left == least, jnp.uint8(2), jnp.uint8(3))
+    way = jnp.where(up == least, jnp.uint8(0), jnp.where(down == least, jnp.uint8(1), way))
+    # Without a barrier XLA would find the way anew for each beacon.
+    way = jax.lax.optimization_barrier(way)
+    return functools.reduce(
+        operator.or_, [way[:, :, name] << (2 * name).astype(np.uint8) for name in NAMES]
+    )
 
 
 def _arriving(
@@ -266,7 +277,7 @@ class FollowPartner(GridEnvironment[State, Params]):
         row, col = (jnp.arange(size, dtype=jnp.int8) for size in self.shape)
         for key_beacon in keys:
             harmless = _harmless(free) & far
-            fits = fits & jnp.any(harmless)
+            fits = fits & over.anywhere(harmless)
             cell = walls.choose(key_beacon, harmless)
             drawn.append(cell)
             free = free & ~moves.at(cell, self.shape)
@@ -428,5 +439,10 @@ def follow_partner(size: int = 13, layout: str = "blocks") -> Task:
             "With an expert the agent does as well as the expert, with an anti-expert far worse "
             "than random; with a random partner or none about as well as a random one (Shah et "
             "al. 2022)."
+        ),
+        costs=(
+            "The partner's way to each beacon is found from every cell when a level is drawn: "
+            "three breadth-first searches. Of one core's time, 2.8M steps a second at size 13, "
+            "where CheeseCorner makes 22M."
         ),
     )

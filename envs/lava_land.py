@@ -33,7 +33,7 @@ from gmbench.core.goals import GoalFn, reach
 from gmbench.core.params import EnvParams, param
 from gmbench.core.pytree import pytree
 from gmbench.core.task import Task
-from gmbench.grid import moves, walls
+from gmbench.grid import moves, over, walls
 from gmbench.grid.batching import trailing
 from gmbench.grid.env import only
 from gmbench.solve.reach import distances
@@ -76,16 +76,17 @@ def _field(noise: Any, floor: Any, share: Any) -> Any:
     The threshold is found by bisection, for sorting a batch of grids takes longer. The grid wraps
     round, so that no part of it is favoured.
     """
-    smooth = noise.astype(jnp.int32)
+    smooth = noise.astype(jnp.int16)
     for axis in (0, 1):
         smooth = jnp.roll(smooth, 1, axis) + 2 * smooth + jnp.roll(smooth, -1, axis)
-    smooth = jnp.where(floor, smooth, -1)
-    cells = jnp.sum(floor, axis=(0, 1), dtype=jnp.int32)
-    wanted = jnp.maximum(jnp.round(share * cells.astype(jnp.float32)).astype(jnp.int32), 1)
+    # Without a barrier XLA would smooth anew for each of the bits below.
+    smooth = jax.lax.optimization_barrier(jnp.where(floor, smooth, jnp.int16(-1)))
+    cells = over.count(floor).astype(jnp.float32)
+    wanted = jnp.maximum(jnp.round(share * cells).astype(jnp.int16), 1)
     least = jnp.zeros_like(wanted)
     for bit in reversed(range(12)):  # sixteen bytes add up to less than 2^12
-        more = least + (1 << bit)
-        enough = jnp.sum(smooth >= more, axis=(0, 1), dtype=jnp.int32) >= wanted
+        more = least + jnp.int16(1 << bit)
+        enough = over.count(smooth >= more) >= wanted
         least = jnp.where(enough, more, least)
     return (smooth >= least) & floor
 
@@ -160,7 +161,7 @@ class LavaLand(TabularEnvironment[State, Params]):
         short, cool = self._ways(wall, lava, cheese)
         starts = jnp.where(fiery, cool > short, cool > 0)
         start = walls.choose(key_start, starts)
-        return Level(walls=wall, lava=lava, start=start, cheese=cheese), jnp.any(starts)
+        return Level(walls=wall, lava=lava, start=start, cheese=cheese), over.anywhere(starts)
 
     def _ways(self, wall: Array, lava: Array, cheese: Array) -> tuple[Array, Array]:
         """Return the moves from each cell to the cheese, over any floor and off the lava."""
@@ -273,5 +274,10 @@ def lava_land(size: int = 13, layout: str = "blocks") -> Task:
             "A test of robustness to distributional shift in which agents walked into lava that "
             "training had not shown (Leike et al. 2017); not studied there as goal "
             "misgeneralization."
+        ),
+        costs=(
+            "A level is drawn anew until the lava makes the way longer, and each attempt "
+            "measures two ways from every cell. Of one core's time, 5.2M steps a second at size "
+            "13, where CheeseCorner makes 22M."
         ),
     )

@@ -56,7 +56,7 @@ from gmbench.core.goals import GoalFn
 from gmbench.core.params import EnvParams, param
 from gmbench.core.pytree import pytree
 from gmbench.core.task import Task
-from gmbench.grid import bits, edits, moves, sprites, walls
+from gmbench.grid import bits, edits, moves, over, sprites, walls
 from gmbench.grid.batching import trailing
 from gmbench.grid.env import only
 from gmbench.solve.reach import distances
@@ -136,7 +136,7 @@ def _steps(
     shape = free.shape[0], free.shape[1]
     there = moves.at(cell, shape)
     steps = _distances(free & ~there & ~moves.at(avoided, shape), there)
-    return jnp.max(jnp.where(moves.at(start, shape), steps, jnp.int16(-1)))
+    return over.read(steps, moves.at(start, shape))
 
 
 @jax.jit

@@ -434,4 +434,9 @@ def monster_gridworld(
             "Agents trained on 25-step episodes keep collecting shields once the monsters are "
             "gone; agents trained on 200-step episodes do not (Shah et al. 2022)."
         ),
+        costs=(
+            "Each step hashes a random word for every monster and moves these in their turn, "
+            "and draws the cells on which things reappear. Of one core's time, 2.7M steps a "
+            "second at size 14, where CheeseCorner makes 22M at 13."
+        ),
     )

@@ -44,7 +44,7 @@ from gmbench.core.params import EnvParams, param
 from gmbench.core.policy import Policy
 from gmbench.core.pytree import pytree
 from gmbench.core.task import Task
-from gmbench.grid import chance, moves
+from gmbench.grid import chance, moves, over
 from gmbench.grid.batching import trailing
 from gmbench.grid.env import GridEnvironment, only
 
@@ -120,7 +120,7 @@ def _grow(shape: tuple[int, int], most: int) -> Callable[..., Any]:
 
     def native(trees: Any, position: Any, words: Any) -> Any:
         batch = (1,) * (position.ndim - 1)
-        standing = jnp.sum(trees, axis=(0, 1), dtype=jnp.int32)
+        standing = over.count(trees).astype(jnp.int32)
         grows = words[0] < jnp.asarray(table)[standing]
         drawn = ((words[1:] >> 16) * np.uint32(rows * cols) >> 16).astype(jnp.int32)
         cells = np.arange(rows * cols, dtype=np.int32).reshape(rows, cols, *batch)
@@ -145,7 +145,7 @@ def _nearest(trees: Any, position: Any) -> Any:
     right = np.arange(cols, dtype=np.int32).reshape(1, cols, *batch) - col
     cells = np.arange(rows * cols, dtype=np.int32).reshape(rows, cols, *batch)
     code = jnp.where(trees, (jnp.abs(down) + jnp.abs(right)) << 10 | cells, jnp.int32(2**30))
-    cell = jnp.min(code, axis=(0, 1)) & 1023
+    cell = over.least(code) & 1023
     return jnp.stack([cell // cols - row, cell % cols - col])
 
 
@@ -308,4 +308,9 @@ def tree_gridworld(size: int = 10, layout: str = "open") -> Task:
             "sustainable chopping (Shah et al. 2022; one life without resets)."
         ),
         discount=0.999,
+        costs=(
+            "Every step counts the trees and hashes nine random words, for whether and where "
+            "one grows. Of one core's time, 2.1M steps a second at size 10, where CheeseCorner "
+            "makes 22M at 13."
+        ),
     )

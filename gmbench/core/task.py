@@ -23,6 +23,7 @@ class Task:
         source: where the task was published.
         discount: of the values that its regrets compare.
         published: what published work found on it.
+        costs: why a step takes more than four times one of CheeseCorner, where it does.
         changes: what each version changed, newest last.
     """
 
@@ -35,6 +36,7 @@ class Task:
     source: str
     discount: float = 0.99
     published: str = ""
+    costs: str = ""
     changes: tuple[str, ...] = ("v0: first version",)
 
     @property

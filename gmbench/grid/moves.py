@@ -40,7 +40,7 @@ def _at(shape: tuple[int, int]) -> Callable[..., Any]:
     return trailing(lambda position: _same(shape, position))
 
 
-def at(position: Int8[Array, "2"], shape: tuple[int, int]) -> Bool[Array, "rows cols"]:
+def at(position: Int8[Array, "2 *b"], shape: tuple[int, int]) -> Bool[Array, "rows cols *b"]:
     """Return the plane that is true at one position."""
     return _at(shape)(position)
 

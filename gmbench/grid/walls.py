@@ -13,7 +13,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int8, PRNGKeyArray
+from jaxtyping import Array, Bool, Int8, PRNGKeyArray, UInt32
 
 from gmbench.core import checks
 from gmbench.grid import bits, chance, moves
@@ -154,9 +154,14 @@ def _pick(cols: int) -> Callable[..., Any]:
     return trailing(lambda mask, random: bits.pick(bits.pack(mask), cols, random))
 
 
+def pick(cells: Bool[Array, "rows cols *b"], word: UInt32[Array, "*b"]) -> Int8[Array, "2 *b"]:
+    """Return one of the marked cells by a random word; at least one must be marked."""
+    return _pick(cells.shape[1])(cells, word)
+
+
 def choose(key: PRNGKeyArray, cells: Bool[Array, "rows cols"]) -> Int8[Array, "2"]:
     """Draw one of the marked cells uniformly; at least one must be marked."""
-    return _pick(cells.shape[1])(cells, jax.random.bits(key, (), jnp.uint32))
+    return pick(cells, jax.random.bits(key, (), jnp.uint32))
 
 
 @functools.cache

@@ -98,6 +98,7 @@ def text(task: Task, results: Mapping[str, Sequence[records.Record]]) -> str:
                 for n, a in task.training.describe().items()
             ],
         ),
+        *(["## Speed", task.costs] if task.costs else []),
         "## Levels",
         *(
             f"{'Training' if name == 'training' else f'Shift `{name}`'}:\n\n```text\n{art}\n```"

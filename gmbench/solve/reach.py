@@ -12,14 +12,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int16
+from jaxtyping import Array, Bool, Float, Int16, Num
 
 Values = Float[Array, "rows cols *b"]
 
 
 def after_moves(
-    entered: Values, walls: Bool[Array, "rows cols *b"]
-) -> Float[Array, "actions rows cols *b"]:
+    entered: Num[Array, "rows cols *b"], walls: Bool[Array, "rows cols *b"]
+) -> Num[Array, "actions rows cols *b"]:
     """Return, for each cell and move, what ``entered`` holds at the cell the move leads to."""
     moved = [
         jnp.where(blocked, entered, value)
