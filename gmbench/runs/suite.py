@@ -126,7 +126,7 @@ _CPU = Suite(
         Entry("ColorShape-v0", 1_000_000),
         Entry("KeysChests-v0", 8_000_000, config=_LONG),
         Entry("CoinRun-v0", 1_500_000, config={**_LONG, "entropy": 0.01}),
-        Entry("LavaLand-v0", 1_500_000, config=_LONG | _CENTRED, view="window13"),
+        Entry("LavaLand-v0", 1_500_000, config={**_LONG, **_CENTRED}, view="window13"),
         Entry(
             "MonsterGridworld-v0",
             2_000_000,
