@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from gmbench.core import pool
 from gmbench.core.policy import Policy
 from gmbench.measure import levels, rollouts
-from gmbench.runs import store
+from gmbench.runs import assess, store
 from gmbench.runs.program import Program
 from gmbench.runs.spec import check
 
@@ -56,10 +56,8 @@ def main() -> None:
     runs = [run for run in runs if run.spec.task == "MonsterGridworld-v0"]
     for run in runs:
         plan = check(run.spec)
-        program = Program([plan])
-        like = jax.eval_shape(lambda program=program: program.weights(program.start()))
-        one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), like)
-        policy = plan.agent.policy(plan.task.env, plan.config, run.weights(one))
+        weights = assess.weights_of(run, Program([plan]))
+        policy = plan.agent.policy(plan.task.env, plan.config, weights)
         report(run.path.name, plan.task, policy)
         if run is runs[-1]:
             report("the planner", plan.task, plan.task.env.planner(0))

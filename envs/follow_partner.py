@@ -32,7 +32,6 @@ import dataclasses
 import functools
 import itertools
 import operator
-from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
@@ -153,11 +152,6 @@ def _walk(ways: Any, beacons: Any, visits: Any, called: Any, position: Any) -> A
         position = position + (goes & (way == number)).astype(jnp.int8) * _upright(step, batch)
     there = jnp.all(beacons == position, axis=1) & (_upright(NAMES, batch) == aim)
     return position, called + (goes & jnp.any(there, axis=0)).astype(jnp.int8)
-
-
-@functools.cache
-def _everywhere(shape: tuple[int, int]) -> Callable[..., Any]:
-    return trailing(lambda flag: jnp.broadcast_to(flag, (*shape, *flag.shape)))
 
 
 @trailing
@@ -379,7 +373,7 @@ class FollowPartner(GridEnvironment[State, Params]):
 
     def layers(self, state: State) -> dict[str, Array]:
         """Where everything is, and the last visit."""
-        plane = _everywhere(self.shape)
+        plane = moves.everywhere(self.shape)
         last = {colour: plane(state.last == number) for number, colour in enumerate(COLOURS)}
         return {
             "wall": state.level.walls,

@@ -138,27 +138,24 @@ class Ways(NamedTuple):
 _moves_to = trailing(jax.jit(distances))
 
 
-@functools.cache
-def _misses(allowed: int) -> Callable[..., Any]:
-    """Return the function that tells by how much each cell misses being the button's.
+def _misses(
+    allowed: int, from_start: Any, to_item: Any, shortest: Any, near: Any, detour: Any
+) -> Any:
+    """Return by how much each cell misses being the button's.
 
     Of a detour of 0 it is asked that the button lie on all shortest ways. Each such way has one
     cell at every distance: one that has none beside it is on all ways.
     """
-
-    def native(from_start: Any, to_item: Any, shortest: Any, near: Any, detour: Any) -> Any:
-        steps, none = np.int16(allowed), jnp.int16(0)
-        extra = from_start + to_item - shortest
-        buttons = (from_start > 0) & (from_start <= steps) & (from_start + to_item <= 3 * steps)
-        straight = buttons & (extra == 0)
-        layers = [straight & (from_start == away) for away in range(1, allowed)]
-        alone = [layer & (over.count(layer) == 1) for layer in layers]
-        sole = functools.reduce(operator.or_, alone)
-        asked = jnp.where(detour > 0, buttons & (extra > 0), sole)
-        fits = jnp.where(near, asked, buttons)
-        return jnp.where(fits, jnp.where(near, jnp.abs(extra - detour), none), FAR)
-
-    return native
+    steps, none = np.int16(allowed), jnp.int16(0)
+    extra = from_start + to_item - shortest
+    buttons = (from_start > 0) & (from_start <= steps) & (from_start + to_item <= 3 * steps)
+    straight = buttons & (extra == 0)
+    layers = [straight & (from_start == away) for away in range(1, allowed)]
+    alone = [layer & (over.count(layer) == 1) for layer in layers]
+    sole = functools.reduce(operator.or_, alone)
+    asked = jnp.where(detour > 0, buttons & (extra > 0), sole)
+    fits = jnp.where(near, asked, buttons)
+    return jnp.where(fits, jnp.where(near, jnp.abs(extra - detour), none), FAR)
 
 
 @functools.cache
@@ -185,7 +182,7 @@ def _places(shape: tuple[int, int], allowed: int) -> Callable[..., Any]:
         at_start = moves.at(start, shape)
         from_start = distances(free & ~at_item, at_start)
         shortest = over.read(to_item, at_start)
-        miss = _misses(allowed)(from_start, to_item, shortest, near, detour)
+        miss = _misses(allowed, from_start, to_item, shortest, near, detour)
         miss = jnp.where(over.anywhere(starts), miss, FAR)
         least = over.least(miss)
         button = walls.pick(miss == least, words[2])

@@ -30,7 +30,6 @@ Sources: our own. That planning favours goals of an agent's own is argued by Hub
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -170,11 +169,6 @@ def _best(key: PRNGKeyArray, cells: Array, cost: Array) -> tuple[Array, Array]:
     cost = jnp.where(cells, cost, FAR)
     cell = walls.choose(key, cost == over.least(cost))
     return cell, ~over.anywhere(cells)
-
-
-@functools.cache
-def _everywhere(shape: tuple[int, int]) -> Callable[..., Any]:
-    return trailing(lambda held: jnp.broadcast_to(held, (*shape, *held.shape)))
 
 
 @trailing
@@ -534,7 +528,7 @@ class TrapKeys(TabularEnvironment[State, Params]):
             "trap": level.traps,
             "exit": level.exit,
             "agent": state.position,
-            "held": _everywhere(self.shape)(held),
+            "held": moves.everywhere(self.shape)(held),
         }
 
     def level_from(self, masks: dict[str, Bool[np.ndarray, "rows cols"]]) -> Level:

@@ -92,6 +92,12 @@ def first_cells(shape: tuple[int, int]) -> Callable[..., Any]:
     return trailing(native)
 
 
+@functools.cache
+def everywhere(shape: tuple[int, int]) -> Callable[..., Any]:
+    """Return ``flag -> plane`` that holds the flag in every cell."""
+    return trailing(lambda flag: jnp.broadcast_to(flag, (*shape, *flag.shape)))
+
+
 @trailing
 def _lookup(mask: Any, position: Any) -> Any:
     cols = mask.shape[1]

@@ -14,6 +14,17 @@ from gmbench.runs.program import Program
 from gmbench.runs.spec import Plan, RunSpec, check
 
 
+def weights_of(run: store.Run, program: Program) -> Any:
+    """Return a finished run's weights, given the program of that run alone.
+
+    Raises:
+        Refused: if they are damaged.
+    """
+    like = jax.eval_shape(lambda: program.weights(program.start()))
+    single = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), like)
+    return run.weights(single)
+
+
 def finished_run(path: Path, distributions: Sequence[str]) -> dict[str, Any]:
     """Evaluate a finished run's agent.
 
@@ -23,9 +34,7 @@ def finished_run(path: Path, distributions: Sequence[str]) -> dict[str, Any]:
     run = store.load(path)
     plan = check(run.spec)
     program = Program([plan])
-    like = jax.eval_shape(lambda: program.weights(program.start()))
-    single = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), like)
-    weights = jax.tree.map(lambda leaf: leaf[None], run.weights(single))
+    weights = jax.tree.map(lambda leaf: leaf[None], weights_of(run, program))
     return _assess(plan, program, weights, distributions, run.path.name)
 
 
