@@ -114,8 +114,7 @@ class Params(EnvParams):
         return changed
 
 
-@trailing
-def _steps(passable: Any, target: Any) -> Any:
+def _steps(passable: Array, target: Array) -> Int32[Array, "rows cols"]:
     """Return the moves from each cell to a target, ``FAR`` where there is no way."""
     found = distances(passable, target).astype(jnp.int32)
     return jnp.where(found < 0, FAR, found)

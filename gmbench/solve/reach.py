@@ -14,6 +14,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int16, Num
 
+from gmbench.grid import bits
+from gmbench.grid.batching import trailing
+
 Values = Float[Array, "rows cols *b"]
 
 
@@ -40,38 +43,38 @@ def _neighbours(grid: Array, outside: Any) -> list[Array]:
     ]
 
 
+@trailing
 def distances(
     passable: Bool[Array, "rows cols *b"], targets: Bool[Array, "rows cols *b"]
 ) -> Int16[Array, "rows cols *b"]:
     """Return the moves from each cell to the nearest target, -1 where none can be reached.
 
-    Only passable cells are entered; a target counts whether or not it is passable. Sweeps down, up,
-    right and left carry the counts along whole rows and columns, until nothing changes: as many
-    rounds as the ways have bends, and not as they have cells.
+    Only passable cells are entered; a target counts whether or not it is passable. All grids grow
+    from their targets by one cell a round, as rows of bits, and the round in which a cell is met is
+    kept as the binary digits of a number: a few words a round, where a grid of numbers would be
+    written as a whole.
     """
-    far = jnp.int16(2**14)
+    rows, cols = passable.shape[:2]
+    free = bits.pack(passable)
+    digits = jnp.arange((rows * cols).bit_length(), dtype=jnp.uint32)
+    digits = digits.reshape(-1, *(1,) * free.ndim)
 
-    def enter(before: Array, line: tuple[Array, Array]) -> tuple[Array, Array]:
-        moves, entered = line
-        nearest = jnp.where(entered, jnp.minimum(moves, before + jnp.int16(1)), moves)
-        return nearest, nearest
+    def grow(carry: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
+        reached, met, round, _ = carry
+        round = round + jnp.uint32(1)
+        # The barrier keeps XLA from computing the same once for each digit.
+        new = jax.lax.optimization_barrier(bits.spread(reached) & free & ~reached)
+        number = jnp.uint32(0) - (round >> digits & jnp.uint32(1))
+        return reached | new, met | (new[None] & number), round, jnp.any(new != 0)
 
-    def both_ways(moves: Array, entered: Array) -> Array:
-        beyond = jnp.full_like(moves[0], far)
-        _, there = jax.lax.scan(enter, beyond, (moves, entered))
-        return jax.lax.scan(enter, beyond, (there, entered), reverse=True)[1]
-
-    across = jnp.swapaxes(passable, 0, 1)
-
-    def sweep(carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        moves, _ = carry
-        upright = both_ways(moves, passable)
-        swept = jnp.swapaxes(both_ways(jnp.swapaxes(upright, 0, 1), across), 0, 1)
-        return swept, jnp.any(swept != moves)
-
-    start = (jnp.where(targets, jnp.int16(0), far), jnp.array(True))
-    moves = jax.lax.while_loop(lambda carry: carry[1], sweep, start)[0]
-    return jnp.where(moves < far, moves, jnp.int16(-1))
+    targeted = bits.pack(targets)
+    unmet = jnp.zeros((len(digits), *targeted.shape), jnp.uint32)
+    start = (targeted, unmet, jnp.uint32(0), jnp.array(True))
+    reached, met, _, _ = jax.lax.while_loop(lambda carry: carry[3], grow, start)
+    moves = jnp.zeros(targets.shape, jnp.int16)
+    for power, digit in enumerate(met):
+        moves |= jnp.where(bits.unpack(digit, cols), jnp.int16(2**power), jnp.int16(0))
+    return jnp.where(bits.unpack(reached, cols), moves, jnp.int16(-1))
 
 
 def optimal_values(
