@@ -2,10 +2,12 @@
 
 from functools import partial
 
+import hypothesis
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
 from gmbench.core import pool, registry
 
@@ -191,3 +193,48 @@ def test_targets_are_where_goals_are_earned():
     chests, keys = np.asarray(ENV.targets(ENV.parse(ROOM)))
     assert np.argwhere(chests).tolist() == [[0, 2], [1, 2], [3, 0]]
     assert np.argwhere(keys).tolist() == [[0, 1], [0, 4]]
+
+
+# ---- dynamics, against a simulator in plain Python -------------------------------------------
+
+
+class Reference:
+    """KeysChests in plain Python, from its docstring."""
+
+    def __init__(self, level):
+        self.wall = {(int(r), int(c)) for r, c in np.argwhere(level["walls"])}
+        self.size = len(level["walls"])
+        self.agent = tuple(level["start"].tolist())
+        self.keys, self.chests = (
+            {tuple(cell) for cell in level["objects"][level[name]].tolist()}
+            for name in ("keys", "chests")
+        )
+        self.held = 0
+
+    def step(self, action):
+        row, col = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))[action]
+        row, col = self.agent[0] + row, self.agent[1] + col
+        if 0 <= row < self.size and 0 <= col < self.size and (row, col) not in self.wall:
+            self.agent = row, col
+        key = self.agent in self.keys
+        chest = self.agent in self.chests and self.held > 0
+        self.keys.discard(self.agent)
+        if chest:
+            self.chests.discard(self.agent)
+        self.held += key - chest
+        over = not self.chests or not (self.keys or self.held)
+        return [float(chest), float(key)], over
+
+    def layers(self):
+        return {"wall": self.wall, "agent": {self.agent}, "key": self.keys, "chest": self.chests}
+
+
+@hypothesis.given(seed=st.integers(0, 2**20))
+@hypothesis.settings(max_examples=4)
+def test_steps_like_the_reference(differential, seed):
+    differential(SMALL, Reference, 5_000, seed)
+
+
+@pytest.mark.nightly
+def test_steps_like_the_reference_for_long(differential):
+    differential(registry.make("KeysChests-v0", size=7), Reference, 1_000_000)

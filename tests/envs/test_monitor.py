@@ -453,4 +453,4 @@ def test_steps_like_the_reference(differential, cue, seed):
 @pytest.mark.parametrize("cue", CUES)
 def test_steps_like_the_reference_at_length(differential, cue):
     task = registry.make("Monitor-v0", size=7, cue=cue, cells=7)
-    differential(task, functools.partial(Reference, cue=cue, cells=7), 200_000)
+    differential(task, functools.partial(Reference, cue=cue, cells=7), 1_000_000 / len(CUES))
