@@ -12,10 +12,10 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types
+.PHONY: help demo test lint types bench-check
 
 help:  ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## /make \1 \t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /make \1 \t/p' $(MAKEFILE_LIST)
 
 demo: .venv/installed  ## Train, evaluate and report the suite GMB-quick-v0 (a few minutes)
 	$(BIN)/gmbench run GMB-quick-v0
@@ -32,6 +32,9 @@ types: .venv/installed-dev  ## Check types, strictly
 	@ln -sfn ../../../envs .cache/types/gmbench/envs
 	@ln -sfn ../../../agents .cache/types/gmbench/agents
 	$(BIN)/mypy
+
+bench-check: .venv/installed-dev  ## Compare speed ratios with the committed ones (idle machine)
+	$(BIN)/python benchmarks/check.py
 
 .venv/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "gmbench needs Python 3.11 or newer; $(PYTHON) is not found" >&2; exit 1; }

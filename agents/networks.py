@@ -3,7 +3,7 @@
 A network maps an observation ``[rows, cols, channels, *batch]``, bool, u8 or float, to
 ``(logits f32[actions, *batch], value f32[*batch])``. The batch axes are any number of TRAILING
 axes, also none; weights are initialised from one observation. Observations are cast to f32, bytes
-to [0, 1].
+to [0, 1]. Layers compute in the precision of their weights: pass f32 weights, or cast ones.
 
 Pass batches as they are stored. ``jax.vmap`` over a trailing axis gives the same numbers at about
 half the speed on CPU, since its rules for concatenation, reshaping and broadcasting move that axis
@@ -112,7 +112,7 @@ class Conv3x3(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         on_cpu = jax.default_backend() == "cpu"
         convolve = convolve_by_matmul if on_cpu else convolve_by_library
-        features = convolve(planes, kernel)
+        features = convolve(planes.astype(kernel.dtype), kernel)
         return features + bias.reshape(-1, *[1] * (features.ndim - 1))
 
 
@@ -134,7 +134,7 @@ class Dense(nn.Module):
         shape = (size, self.features)
         kernel = self.param("kernel", initial_weights(self.scale), shape, jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
-        outputs = kernel.T @ inputs.reshape(size, -1) + bias[:, None]
+        outputs = kernel.T @ inputs.reshape(size, -1).astype(kernel.dtype) + bias[:, None]
         return outputs.reshape(self.features, *batch)
 
 
@@ -238,9 +238,11 @@ class ConvGRU(nn.Module):
         self, memory: Float[Array, "units *batch"], features: Float[Array, "hidden *batch"]
     ) -> Float[Array, "units *batch"]:
         """Return the memory after one more step (Cho et al. 2014, eq. 5 to 8)."""
-        gates = nn.sigmoid(self.gates(jnp.concatenate([features, memory])))
+        features = features.astype(memory.dtype)
+        gates = nn.sigmoid(self.gates(jnp.concatenate([features, memory])).astype(memory.dtype))
         forget, keep = jnp.split(gates, 2)
         proposed = nn.tanh(self.candidate(jnp.concatenate([features, forget * memory])))
+        proposed = proposed.astype(memory.dtype)
         return keep * memory + (1 - keep) * proposed
 
     def read(self, memory: Float[Array, "units *batch"]) -> Outputs:
@@ -305,6 +307,7 @@ def _flatten(planes: Float[Array, "a b c *batch"]) -> Float[Array, "features *ba
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "mlp": MLP,
+    "mlp_wide": partial(MLP, hidden=(128, 128, 128)),
     "conv_mlp": ConvMLP,
     # Small grids lose whole walls to pooling: here 13x13 is pooled once, 8x8 and smaller never.
     "impala_small": partial(Impala, channels=(16, 32), blocks=1, pool_above=8),

@@ -32,6 +32,11 @@ from gmbench.measure.rollouts import draw
 
 from . import networks
 
+PRECISIONS = ("float32", "bfloat16")
+"""What networks can compute in."""
+DATA = "data"
+"""Name of the axis of the devices that share one run."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -63,16 +68,30 @@ class Config:
     """Weight of the value loss."""
     max_grad_norm: float = 0.5
     """Gradients are scaled down to at most this norm."""
+    precision: str = "float32"
+    """What the network computes in; weights, optimiser and losses are float32 either way."""
+    devices: int = 1
+    """Devices that one run is spread over: each steps its share, gradients are averaged."""
 
     known: ClassVar[Mapping[str, Any]] = networks.NETWORKS
 
     def __post_init__(self) -> None:
-        """Refuse an unknown network, or minibatches that do not divide the environments."""
+        """Refuse an unknown network or precision, or environments that cannot be shared evenly."""
         checks.known("network", self.network, self.known)
-        if self.envs % self.minibatches:
+        checks.known("precision", self.precision, PRECISIONS)
+        for name, parts in (("devices", self.devices), ("minibatches", self.minibatches)):
+            if self.envs % parts:
+                raise checks.Refused(f"{name}: {parts} does not divide envs {self.envs}")
+        if self.share % self.minibatches:
             raise checks.Refused(
-                f"minibatches: {self.minibatches} does not divide envs {self.envs}"
+                f"minibatches: {self.minibatches} does not divide the {self.share} envs of each of "
+                f"{self.devices} devices"
             )
+
+    @property
+    def share(self) -> int:
+        """Environments on one device."""
+        return self.envs // self.devices
 
     @property
     def steps_per_update(self) -> int:
@@ -113,6 +132,23 @@ class Player(NamedTuple):
     begin: Callable[[int], Any]
     act: Callable[[Any, Any, Any], tuple[Array, Array, Any]]
     replay: Callable[[Any, Any, Any], tuple[Array, Array]]
+
+
+def computing_in(precision: str, player: Player) -> Player:
+    """Return the player with its network in another precision; what it returns stays float32."""
+    if precision == "float32":
+        return player
+
+    def cast(tree: Any, dtype: Any) -> Any:
+        return jax.tree.map(lambda leaf: leaf.astype(dtype), tree)
+
+    def act(weights: Any, memory: Any, observation: Any) -> tuple[Array, Array, Any]:
+        return cast(player.act(cast(weights, precision), memory, observation), jnp.float32)
+
+    def replay(weights: Any, memory: Any, steps: Step) -> tuple[Array, Array]:
+        return cast(player.replay(cast(weights, precision), memory, steps), jnp.float32)
+
+    return player._replace(act=act, replay=replay)
 
 
 def feed_forward(env: Environment[Any, Any], config: Config) -> Player:
@@ -166,15 +202,18 @@ def init(
 ) -> TrainState:
     """Initialise the player and begin an episode in every environment."""
     key_levels, key_weights, key_train = jax.random.split(key, 3)
-    envs = pool.begin(env, pool.draw(env, params, key_levels, (config.envs,)))
+    if config.devices > 1:  # the same weights everywhere, but other levels and other luck
+        place = jax.lax.axis_index(DATA)
+        key_levels, key_train = (jax.random.fold_in(key, place) for key in (key_levels, key_train))
+    envs = pool.begin(env, pool.draw(env, params, key_levels, (config.share,)))
     player = player_of(env, config)
     weights = player.init(key_weights, jnp.zeros(env.observation_shape, env.observation_dtype))
     return TrainState(
         weights=weights,
         optimiser=_adam().init(weights),
         envs=envs,
-        memory=player.begin(config.envs),
-        earned=jnp.zeros((len(env.goal_names), config.envs), jnp.float32),
+        memory=player.begin(config.share),
+        earned=jnp.zeros((len(env.goal_names), config.share), jnp.float32),
         key=key_train,
         update=jnp.float32(0),
         updates=jnp.asarray(updates, jnp.float32),
@@ -209,23 +248,24 @@ def _collect(
     key: PRNGKeyArray,
 ) -> tuple[TrainState, Step, Float[Array, " envs"], dict[str, Array]]:
     """Step every environment ``config.rollout`` times with the current policy."""
+    envs = config.share
     key_levels, key_starts, key_actions = jax.random.split(key, 3)
-    count = config.slots * config.envs
-    levels = pool.fill(env, state.params, key_levels, count, config.envs)
+    count = config.slots * envs
+    levels = pool.fill(env, state.params, key_levels, count, envs)
     starts = jax.random.randint(key_starts, (config.rollout,), 0, count)
-    chances = jax.random.uniform(key_actions, (config.rollout, config.envs))
+    chances = jax.random.uniform(key_actions, (config.rollout, envs))
     act = partial(player.act, state.weights)
-    unremembering = player.begin(config.envs)
+    unremembering = player.begin(envs)
 
     def step(carry: tuple[Any, ...], inputs: tuple[Any, Any]) -> tuple[Any, Step]:
-        envs, memory, earned, totals = carry
+        states, memory, earned, totals = carry
         place, chance = inputs
-        observation = pool.observe(env, envs)
+        observation = pool.observe(env, states)
         logits, value, memory = act(memory, observation)
         log_probs = jax.nn.log_softmax(logits, axis=0)
         action = draw(log_probs, chance)
-        cut_off = pool.over_envs(env.is_truncated, in_axes=(-1, None))(envs, state.params)
-        moved = pool.step(env, state.params, envs, action)
+        cut_off = pool.over_envs(env.is_truncated, in_axes=(-1, None))(states, state.params)
+        moved = pool.step(env, state.params, states, action)
         live = ~cut_off
         nothing = jnp.float32(0)
         earned = earned + jnp.where(live[None], moved.goals, nothing)
@@ -235,24 +275,29 @@ def _collect(
             totals[1] + jnp.sum(ended),
             totals[2] + jnp.sum(live),
         )
-        envs = pool.reset(env, moved.state, ended, pool.window(levels, place, config.envs))
+        states = pool.reset(env, moved.state, ended, pool.window(levels, place, envs))
         log_prob = jnp.take_along_axis(log_probs, action[None].astype(jnp.int32), axis=0)[0]
         memory = jax.tree.map(partial(jnp.where, ended), unremembering, memory)
         out = Step(observation, action, log_prob, value, moved.reward, moved.terminated, live)
-        return (envs, memory, jnp.where(ended[None], nothing, earned), totals), out
+        return (states, memory, jnp.where(ended[None], nothing, earned), totals), out
 
     nothing = jnp.zeros(len(env.goal_names), jnp.float32), jnp.int32(0), jnp.int32(0)
     first = (state.envs, state.memory, state.earned, nothing)
-    (envs, memory, earned, totals), steps = jax.lax.scan(step, first, (starts, chances))
-    _, last_value, _ = act(memory, pool.observe(env, envs))
-    paid, episodes, live_steps = totals
+    (states, memory, earned, totals), steps = jax.lax.scan(step, first, (starts, chances))
+    _, last_value, _ = act(memory, pool.observe(env, states))
+    rewarded = jnp.sum(steps.reward * steps.live.astype(jnp.float32))
+    paid, episodes, live_steps, rewarded = _over_devices(jax.lax.psum, config, (*totals, rewarded))
     count = episodes.astype(jnp.float32)
     metrics = {f"return/{name}": paid[i] / count for i, name in enumerate(env.goal_names)}
     live = live_steps.astype(jnp.float32)
-    reward = jnp.sum(steps.reward * steps.live.astype(jnp.float32)) / live
-    metrics |= {"episodes": count, "length": live / count, "reward": reward}
-    state = state.replace(envs=envs, memory=memory, earned=earned)  # type: ignore[attr-defined]
+    metrics |= {"episodes": count, "length": live / count, "reward": rewarded / live}
+    state = state.replace(envs=states, memory=memory, earned=earned)  # type: ignore[attr-defined]
     return state, steps, last_value, metrics
+
+
+def _over_devices(combine: Callable[[Any, str], Any], config: Config, tree: Any) -> Any:
+    """Combine what each device of a run found, if there are several."""
+    return combine(tree, DATA) if config.devices > 1 else tree
 
 
 def _advantages(
@@ -290,6 +335,7 @@ def _learn(
         (_, losses), gradients = jax.value_and_grad(_loss, has_aux=True)(
             weights, player, rates, *batch
         )
+        gradients, losses = _over_devices(jax.lax.pmean, config, (gradients, losses))
         scale = jnp.minimum(1, rates["max_grad_norm"] / (optax.tree.norm(gradients) + 1e-6))
         gradients = jax.tree.map(lambda leaf: leaf * scale, gradients)
         with jax.numpy_dtype_promotion("standard"):  # optax raises floats to integer powers
@@ -299,7 +345,7 @@ def _learn(
         return (weights, optimiser), losses
 
     def epoch(carry: tuple[Any, Any], key: PRNGKeyArray) -> tuple[Any, Any]:
-        order = jax.random.permutation(key, config.envs).reshape(config.minibatches, -1)
+        order = jax.random.permutation(key, config.share).reshape(config.minibatches, -1)
 
         def minibatch(carry: tuple[Any, Any], chosen: Array) -> tuple[Any, Any]:
             take = partial(jnp.take, indices=chosen, axis=-1)
@@ -380,11 +426,15 @@ def policy(player_of: PlayerOf, env: Environment[Any, Any], config: Config, weig
 
 def learner(config: type[Config], player_of: PlayerOf) -> Agent:
     """Return the agent that trains a kind of player by PPO."""
+
+    def player(env: Environment[Any, Any], config: Config) -> Player:
+        return computing_in(config.precision, player_of(env, config))
+
     return Agent(
         config=config,
-        policy=partial(policy, player_of),
-        init=partial(init, player_of),
-        train_chunk=partial(train_chunk, player_of),
+        policy=partial(policy, player),
+        init=partial(init, player),
+        train_chunk=partial(train_chunk, player),
         weights=lambda state: state.weights,
     )
 

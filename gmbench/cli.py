@@ -228,10 +228,24 @@ class Pages:
 
 @dataclasses.dataclass(frozen=True)
 class Bench:
-    """Measure speed, and print JSON."""
+    """Measure speed, print JSON, and write it and a picture if asked to."""
 
-    what: tyro.conf.Positional[Literal["env", "train", "levels", "solve"]]
-    """What to measure."""
+    what: tyro.conf.Positional[
+        Literal[
+            "env",
+            "tasks",
+            "levels",
+            "solve",
+            "evaluate",
+            "train",
+            "compile",
+            "memory",
+            "scaling",
+            "floors",
+            "all",
+        ]
+    ]
+    """What to measure; `all` is everything, into a folder."""
     task: str = "CheeseCorner-v0"
     """Task id."""
     size: int | None = None
@@ -241,20 +255,31 @@ class Bench:
     envs: int = 1024
     """Environments (or levels) side by side."""
     steps: int = 2000
-    """Steps of each environment in one repeat."""
-    network: str = "impala_small"
-    """Network of `train`; it is compared with the same network on flax.linen.Conv."""
+    """Steps of each environment in one repeat of `env`."""
+    network: str = "mlp_wide"
+    """Network of `train`, `compile`, `memory` and `evaluate`."""
     repeats: int = 5
     """Timed repeats; the median is reported."""
+    out: Path | None = None
+    """Folder to write WHAT.json and WHAT.png to; `all` needs one."""
 
     def run(self) -> None:
         """Measure and print."""
         from gmbench import bench
+        from gmbench.core import checks
 
-        settings = dataclasses.asdict(self)
-        size, layout = settings.pop("size"), settings.pop("layout")
-        settings["static"] = _static(self.task, size, layout, "published")
-        print(json.dumps(bench.measure(**settings), indent=1))
+        names = list(bench.MEASUREMENTS) if self.what == "all" else [self.what]
+        if self.what == "all" and self.out is None:
+            raise checks.Refused("out: a folder is needed to measure all")
+        static = _static(self.task, self.size, self.layout, "published")
+        options = bench.Options(
+            self.task, static, self.envs, self.steps, self.network, self.repeats
+        )
+        for name in names:
+            result = bench.measure(name, options)
+            print(json.dumps(result, indent=1))
+            if self.out is not None:
+                bench.write(result, self.out)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -60,10 +60,17 @@ def decode(data: bytes, like: Tree, what: str) -> Tree:
         if array.shape != expected.shape or array.dtype != expected.dtype:
             found, allowed = (f"{a.dtype}{list(a.shape)}" for a in (array, expected))
             raise checks.Refused(f"{what}: tensor {name!r} is {found}, {allowed} is expected")
-        leaves.append(
-            jax.random.wrap_key_data(jnp.asarray(array)) if _is_key(leaf) else jnp.asarray(array)
-        )
+        leaves.append(_like(jnp.asarray(array), leaf))
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
+
+
+def _like(array: Any, leaf: Any) -> Any:
+    """Return the array, or the key of ``leaf``'s kind that it is the data of."""
+    if not _is_key(leaf):
+        return array
+    kinds: list[Any] = []  # of a shape without data JAX names the kind only while it traces
+    jax.eval_shape(lambda key: kinds.append(jax.random.key_impl(key)), leaf)
+    return jax.random.wrap_key_data(array, impl=kinds[0])
 
 
 def read(path: Path, sha256: str, like: Tree) -> Tree:

@@ -57,7 +57,7 @@ def _assess(
     results = {}
     for name in distributions or levels.distributions(plan.task):
         checks.known("shift", name, ["training", *plan.task.shifts])
-        evaluated, level_set = program.evaluate(program.place(weights), name)
+        evaluated, level_set = program.evaluate(weights, name)
         results[name] = (jax.tree.map(lambda leaf: leaf[0], evaluated), level_set)
     described = summary.describe(plan, results)
     return {"title": title, "goals": list(plan.task.env.goal_names), "distributions": described}

@@ -1,7 +1,9 @@
 """The compiled programs of a group of runs: one for training, one for each thing measured.
 
 Runs that differ only in traced values (seed, alpha, learning rate) are one program, sharded over
-the local devices along the run axis.
+the local devices along the run axis. Where each run is itself spread over several devices (the
+agent's setting ``devices``), a training state has a copy for each, on a second axis: the copies'
+weights are equal, their environments are not.
 """
 
 import functools
@@ -14,8 +16,12 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Key
 
+from gmbench.core import checks
 from gmbench.measure import evaluation, levels, recording
 from gmbench.runs.spec import Plan
+
+AXES = ("runs", "data")
+"""Axes of the devices: runs side by side, and the devices that share one run."""
 
 
 class Program:
@@ -23,7 +29,8 @@ class Program:
 
     Attributes:
         plans: the runs, all of one program.
-        mesh: as many local devices as divide the runs evenly.
+        mesh: as many local devices as divide the runs evenly, times those of each run.
+        copies: devices of each run.
     """
 
     def __init__(self, plans: Sequence[Plan]) -> None:
@@ -31,27 +38,51 @@ class Program:
         self.plans = list(plans)
         self.first = self.plans[0]
         devices = jax.local_devices()
-        count = max(n for n in range(1, len(devices) + 1) if len(self.plans) % n == 0)
-        self.mesh = Mesh(np.array(devices[:count]), ("runs",), axis_types=(AxisType.Auto,))
+        self.copies = getattr(self.first.config, "devices", 1)
+        if self.copies > len(devices):
+            raise checks.Refused(f"devices: {self.copies} are asked for, {len(devices)} are here")
+        most = len(devices) // self.copies
+        count = max(n for n in range(1, most + 1) if len(self.plans) % n == 0)
+        grid = np.array(devices[: count * self.copies]).reshape(count, self.copies)
+        self.mesh = Mesh(grid, AXES, axis_types=(AxisType.Auto,) * 2)
         self.traces = 0
 
     def _sharded(self, function: Callable[..., Any], **options: Any) -> Any:
         """Compile a function whose arguments and results all have a leading run axis."""
-        runs = PartitionSpec("runs")
-        return jax.jit(
-            jax.shard_map(function, mesh=self.mesh, in_specs=runs, out_specs=runs, check_vma=False),
-            **options,
-        )
+
+        def own(*arguments: Any) -> Any:
+            results = function(*self.per_run(arguments))
+            return results if self.copies == 1 else jax.tree.map(lambda x: x[:, None], results)
+
+        axes = self._spread.spec
+        mapped = jax.shard_map(own, mesh=self.mesh, in_specs=axes, out_specs=axes, check_vma=False)
+        return jax.jit(mapped, **options)
+
+    @property
+    def _spread(self) -> NamedSharding:
+        axes = AXES[:1] if self.copies == 1 else AXES
+        return NamedSharding(self.mesh, PartitionSpec(*axes))
 
     def place(self, tree: Any) -> Any:
-        """Put arrays with a leading run axis onto the devices."""
-        return jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec("runs")))
+        """Put arrays with leading axes of runs, and of their copies, onto the devices."""
+        return jax.device_put(tree, self._spread)
+
+    def _copied(self, tree: Any) -> Any:
+        """Repeat what belongs to each run for each of its copies."""
+        if self.copies == 1:
+            return tree
+        return jax.tree.map(lambda leaf: jnp.stack([leaf] * self.copies, axis=1), tree)
+
+    def per_run(self, tree: Any) -> Any:
+        """Return the first copy of each run, of what is equal in all of them."""
+        return jax.tree.map(lambda leaf: leaf[:, 0], tree) if self.copies > 1 else tree
 
     @property
     def keys(self) -> Key[Array, " runs"]:
         """One key for each run, from its seed."""
         seeds = np.array([plan.spec.seed for plan in self.plans], np.uint32)
-        return jax.vmap(jax.random.key)(seeds)
+        implementation = self.first.spec.keys
+        return jax.vmap(lambda seed: jax.random.key(seed, impl=implementation))(seeds)
 
     @property
     def params(self) -> Any:
@@ -68,7 +99,7 @@ class Program:
             for name in plan.rates
         }
         updates = np.full(len(self.plans), plan.updates, np.float32)
-        arguments = self.place((self.keys, self.params, rates, updates))
+        arguments = self.place(self._copied((self.keys, self.params, rates, updates)))
         return self._sharded(jax.vmap(init))(*arguments)
 
     @functools.cached_property
@@ -88,7 +119,7 @@ class Program:
 
     def weights(self, states: Any) -> Any:
         """Return the part of the training states that the finished agents consist of."""
-        return self.first.agent.weights(states)  # type: ignore[misc]
+        return self.per_run(self.first.agent.weights(states))  # type: ignore[misc]
 
     @functools.cached_property
     def _references(self) -> Any:
@@ -116,7 +147,7 @@ class Program:
             # One run after another: their intermediate results would not fit side by side.
             return jax.lax.map(single, (weights, keys))
 
-        runs, same = PartitionSpec("runs"), PartitionSpec()
+        runs, same = PartitionSpec(AXES[0]), PartitionSpec()
         mapped = jax.shard_map(
             all_runs,
             mesh=self.mesh,
@@ -133,8 +164,10 @@ class Program:
         reference = self._references(jax.random.key(0), level_set.levels, params)
         keys = jax.vmap(lambda key: jax.random.fold_in(key, 1))(self.keys)
         everywhere = NamedSharding(self.mesh, PartitionSpec())
+        by_run = NamedSharding(self.mesh, PartitionSpec(AXES[0]))
         shared = jax.device_put((level_set.levels, reference, params), everywhere)
-        results = self._evaluate(weights, self.place(keys), *shared)
+        weights, keys = jax.device_put((weights, keys), by_run)
+        results = self._evaluate(weights, keys, *shared)
         return jax.tree.map(np.asarray, results), level_set
 
     @functools.cached_property

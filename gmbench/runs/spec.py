@@ -12,6 +12,9 @@ from gmbench.core.agent import Agent
 from gmbench.core.params import EnvParams
 from gmbench.core.task import Task
 
+KEYS = ("threefry2x32", "rbg", "unsafe_rbg")
+"""JAX's generators of random numbers."""
+
 
 class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One training run. Equal specs name the same run directory.
@@ -25,6 +28,9 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         seed: of the run's random key.
         steps: environment steps, all counted; rounded up to whole updates.
         view: what the agent sees and does, as :func:`gmbench.wrappers.wrap` names it.
+        keys: how random numbers are made, one of :data:`KEYS`. Those of ``threefry2x32`` depend on
+            the key alone; the others are faster on accelerators, but depend on device, version of
+            XLA, and on how many runs are trained side by side.
     """
 
     task: str
@@ -35,6 +41,7 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int = 0
     steps: int = 1_000_000
     view: str = wrappers.PLANES
+    keys: str = KEYS[0]
 
     @property
     def id(self) -> str:
@@ -103,7 +110,7 @@ class Plan:
             if not isinstance(value := getattr(self.config, field.name), float)
         }
         spec = self.spec
-        key = [spec.task, spec.static, spec.view, spec.agent, static, self.updates]
+        key = [spec.task, spec.static, spec.view, spec.agent, spec.keys, static, self.updates]
         return msgspec.json.encode(key, order="deterministic").decode()
 
 
@@ -118,6 +125,7 @@ def check(spec: RunSpec) -> Plan:
     agent = registry.make_agent(spec.agent)
     checks.integer("seed", spec.seed, 0, 2**31 - 2)
     checks.integer("steps", spec.steps, 1)
+    checks.known("keys", spec.keys, KEYS)
     fields = {field.name: field for field in dataclasses.fields(agent.config)}
     settings: dict[str, Any] = {}
     for name, value in spec.config.items():

@@ -96,7 +96,7 @@ class _Group:
         for number in range(chunk, self.chunks):
             began = time.monotonic()
             states, metrics = self.program.train_chunk(states)
-            metrics = jax.tree.map(np.asarray, metrics)
+            metrics = jax.tree.map(np.asarray, self.program.per_run(metrics))
             seconds += time.monotonic() - began
             self._checkpoint(states, number + 1, seconds, metrics)
             watch(Progress(label, (number + 1) * steps, self.chunks * steps))
