@@ -185,6 +185,12 @@ def gmbench_side(kind: Kind, python: str, steps: int) -> Side:
         setting |= {"envs": TRAIN_ENVS, "network": "mlp"}
     options = [word for name, value in setting.items() for word in (f"--{name}", str(value))]
     about: dict[str, Any] = {"task": f"{TASK} {SIZE}x{SIZE}"}
+    if kind == "train":
+        about["difference"] = (
+            f"it is asked for {TRAIN_ENVS} environments and the network mlp; the rollout, epochs, "
+            "minibatches and layers, and on CPU the environments, are those that `gmbench bench "
+            "train` chooses, so they may differ from those of the other rows"
+        )
     try:
         about["versions"] = versions(python, "gmbench")
     except RuntimeError as error:
@@ -295,7 +301,7 @@ def compare(sides: Sequence[Side], repeats: int) -> dict[str, Any]:
 
 def amount(speed: float) -> str:
     """Return a speed in few characters."""
-    return f"{speed / 1e6:.2f}M" if speed >= 1e5 else f"{speed / 1e3:.2f}k"
+    return f"{speed / 1e6:.2f}M" if speed >= 1e6 else f"{speed / 1e3:.2f}k"
 
 
 def table(report: Mapping[str, Any]) -> str:
