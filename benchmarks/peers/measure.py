@@ -207,9 +207,9 @@ PEERS = (
                 task="cheese_in_the_corner 13x13, fresh",
                 load=lambda: load_jaxgmg(fresh=True),
                 difference=(
-                    "the same task; it has no reset to another level of its own, so this script "
-                    "draws a level at every step and keeps it where an episode ended, where "
-                    "gmbench draws about as many levels as episodes begin"
+                    "the same kind of task; it has no reset to another level of its own, so "
+                    "this script draws a level at every step and keeps it where an episode ended, "
+                    "where gmbench draws about as many levels as episodes begin"
                 ),
             ),
             Row(
@@ -217,8 +217,8 @@ PEERS = (
                 task="cheese_in_the_corner 13x13, replayed",
                 load=lambda: load_jaxgmg(fresh=False),
                 difference=(
-                    "the same task, under its own auto-reset, which plays every episode of an "
-                    f"environment on its first level, {LEVELS}"
+                    "the same kind of task, under its own auto-reset, which plays every episode "
+                    f"of an environment on its first level, {LEVELS}"
                 ),
             ),
         ),
