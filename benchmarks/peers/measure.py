@@ -160,9 +160,10 @@ PEERS = (
                 load=lambda: load_jaxued(fresh=True),
                 difference=(
                     f"a fresh maze of {WALLS} walls is drawn at every step and kept where an "
-                    "episode ended, where gmbench draws about as many levels as episodes begin, "
+                    "episode ended, where gmbench draws about 1.5 levels an episode, "
                     "and the agent turns, goes on and observes the 5x5 cells before it as codes, "
-                    "where gmbench moves in four directions and shows the whole grid"
+                    "where gmbench moves in four directions and shows the whole grid; "
+                    "jax.tree_map, which jaxued calls and JAX dropped, is put back"
                 ),
             ),
             Row(
@@ -172,7 +173,8 @@ PEERS = (
                 difference=(
                     "every episode of an environment is played on its first maze, rebuilt at "
                     f"every step and kept where an episode ended, {LEVELS}, and the agent observes "
-                    "the 5x5 cells before it as codes, where gmbench shows the whole grid"
+                    "the 5x5 cells before it as codes, where gmbench shows the whole grid; "
+                    "jax.tree_map, which jaxued calls and JAX dropped, is put back"
                 ),
             ),
         ),
@@ -209,7 +211,7 @@ PEERS = (
                 difference=(
                     "the same kind of task; it has no reset to another level of its own, so "
                     "this script draws a level at every step and keeps it where an episode ended, "
-                    "where gmbench draws about as many levels as episodes begin"
+                    "where gmbench draws about 1.5 levels an episode"
                 ),
             ),
             Row(
