@@ -19,21 +19,21 @@ def side(name, script, *, kind="env", ours=False):
     return compare.Side(name, kind, ours, command, about)
 
 
-def prints(result):
+def prints(median, **about):
+    result = {"rows": [{"name": "a", "unit": "steps/s", "median": median, **about}]}
     return f"print({json.dumps(json.dumps(result))})"
 
 
 def test_a_peer_that_fails_stops_nothing():
-    new = {"benchmark": "env", "rows": [{"name": "a", "unit": "steps/s", "median": 6e6}]}
     seen = {"dtype": "bool", "shape": [5, 5, 3], "bytes": 75}
     sides = [
-        side("gmbench env", prints(new), ours=True),
-        side("gmbench train", prints({"steps_per_second": 3e4}), kind="train", ours=True),
+        side("gmbench env", prints(6e6), ours=True),
+        side("gmbench train", prints(3e4), kind="train", ours=True),
         side("broken", "raise SystemError('too old')"),
         side("chatty", "print('hello')"),
         side("missing", None),
-        side("slow", prints({"steps_per_second": 2e6, "observation": seen})),
-        side("trainer", prints({"steps_per_second": 1e4}), kind="train"),
+        side("slow", prints(2e6, observation=seen)),
+        side("trainer", prints(1e4), kind="train"),
     ]
     report = compare.compare(sides, repeats=2)
     assert report["ratios"] == [
