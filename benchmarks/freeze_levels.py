@@ -1,35 +1,85 @@
 """Draw and store the frozen evaluation levels of every task: done once, by the maintainers.
 
     python benchmarks/freeze_levels.py --sizes small published
+    python benchmarks/freeze_levels.py --sizes small --unseen 10000000
 
 Training and every shift, 1024 levels each. Sets that exist are left alone; a change of levels is
-another task version.
+another task version. With ``--unseen``, levels of existing sets that so many training levels (half
+of them distinguishing) hold as well are replaced by others.
 """
 
 import argparse
+import hashlib
 import json
+from pathlib import Path
 
-from gmbench.core import registry
-from gmbench.measure import levels
+import jax
+
+from gmbench.core import pool, registry
+from gmbench.core.task import Task
+from gmbench.measure import level_files, levels
 from gmbench.runs import files
+
+BATCH = 2000
+
+
+def met_in_training(task: Task, known: set[bytes], count: int) -> set[bytes]:
+    """Return those of some levels that a stream of training levels holds too."""
+    params = task.training.override(alpha=0.5)
+    draw = jax.jit(lambda key: pool.draw(task.env, params, key, (BATCH,)))
+    keys = jax.random.split(jax.random.key(0), -(-count // BATCH))
+    return set().union(*(known & set(levels.rows(draw(key))) for key in keys))
+
+
+def replace_seen(task: Task, folder: Path, count: int) -> dict[str, str]:
+    """Replace what training meets in a task's frozen sets; return the new checksums by file."""
+    names = ("training", *task.shifts)
+    rows = {name: levels.rows(levels.load(task, name).levels) for name in names}
+    met = met_in_training(task, set().union(*map(set, rows.values())), count)
+    changed = {}
+    for name in names:
+        places = [place for place, row in enumerate(rows[name]) if row in met]
+        if not places:
+            continue
+        params = levels.parameters(task, name)
+        draw = jax.jit(lambda key, params=params: pool.draw(task.env, params, key, (BATCH,)))
+        drawn = draw(jax.random.key(1))
+        fresh = levels.rows(drawn)
+        taken = set(rows[name]) | met_in_training(task, set(fresh), count)
+        spare = [place for place, row in enumerate(fresh) if row not in taken][: len(places)]
+        kept = jax.tree.map(
+            lambda old, new, places=places, spare=spare: old.at[..., places].set(new[..., spare]),
+            levels.load(task, name).levels,
+            drawn,
+        )
+        data = level_files.archive(level_files.encode(kept))
+        file = levels.file_name(task, name)
+        files.write(folder / file, data)
+        changed[file] = hashlib.sha256(data).hexdigest()
+    return changed
 
 
 def main() -> None:
     """Freeze every missing set and update the index of checksums."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", nargs="+", default=["small"], choices=registry.Sizes._fields)
-    sizes = parser.parse_args().sizes
+    parser.add_argument("--unseen", type=int, default=0, help="training levels to compare with")
+    parser.add_argument("--tasks", nargs="+", default=registry.task_ids())
+    options = parser.parse_args()
     folder = files.writable(registry.data_folder() / "levels")
     index_path = folder / levels.INDEX
     index = json.loads(index_path.read_text()) if index_path.exists() else {}
-    for id in registry.task_ids():
-        for size in sizes:
+    for id in options.tasks:
+        for size in options.sizes:
             task = registry.make(id, size=getattr(registry.sizes(id), size))
             for distribution in ("training", *task.shifts):
                 name = levels.file_name(task, distribution)
                 if name not in index:
                     index[name] = levels.freeze(task, distribution, folder)
                     print(f"{index[name]}  {name}")
+            for name, sha256 in replace_seen(task, folder, options.unseen).items():
+                index[name] = sha256
+                print(f"{sha256}  {name} (replaced what training meets)")
     files.write(index_path, (json.dumps(index, indent=1, sort_keys=True) + "\n").encode())
 
 
