@@ -10,7 +10,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int, Int8
+from jaxtyping import Array, Bool, Int, Int8, Shaped
 
 from gmbench.grid.batching import trailing
 
@@ -106,9 +106,11 @@ def _lookup(mask: Any, position: Any) -> Any:
     return jnp.take_along_axis(flat, cell[None], axis=0)[0]
 
 
-def lookup(mask: Bool[Array, "rows cols"], position: Int8[Array, "2"]) -> Bool[Array, ""]:
-    """Read a mask at a position inside the grid."""
-    return _lookup(mask, position)
+def lookup(
+    grid: Shaped[Array, "rows cols *b"], position: Int8[Array, "2 *b"]
+) -> Shaped[Array, "*b"]:
+    """Read a mask or a grid of numbers at a position inside it."""
+    return _lookup(grid, position)
 
 
 @trailing

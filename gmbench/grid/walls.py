@@ -128,6 +128,16 @@ def _native(name: str, shape: tuple[int, int]) -> Callable[..., Any]:
     return trailing(functools.partial(generator, shape))
 
 
+def maze_words(shape: tuple[int, int]) -> int:
+    """Return how many random words :func:`maze` takes: one for each room but the first."""
+    return ((shape[0] + 1) // 2) * ((shape[1] + 1) // 2) - 1
+
+
+def maze(shape: tuple[int, int], words: UInt32[Array, "words *b"]) -> Bool[Array, "rows cols *b"]:
+    """Return the walls of the layout ``tree`` by random words."""
+    return _native("tree", shape)(words)
+
+
 def generate(
     layout: str, shape: tuple[int, int], key: PRNGKeyArray, probability: Any
 ) -> Bool[Array, "rows cols"]:
@@ -145,8 +155,7 @@ def generate(
     if layout == "blocks":
         words = chance.noise(key, (PLANES + 1) * _words(shape))
         return _native(layout, shape)(words, probability)
-    rooms = ((shape[0] + 1) // 2) * ((shape[1] + 1) // 2)
-    return _native(layout, shape)(chance.noise(key, rooms - 1))
+    return maze(shape, chance.noise(key, maze_words(shape)))
 
 
 @functools.cache
