@@ -89,6 +89,15 @@ class Environment(environment.Environment, abc.ABC, Generic[State, Params]):  # 
     def distinguishing(self, level: Level) -> Bool[Array, ""]:
         """Whether the intended goal and a proxy come apart on ``level``."""
 
+    def reserved(self, level: Level) -> Bool[Array, ""]:
+        """Whether a level is kept for evaluation, so that training never draws it.
+
+        For environments with so few small levels that training would meet those it is evaluated
+        on. Their parameters have a field ``reserved``, 1 to draw such levels as well.
+        """
+        del level
+        return jnp.array(False)
+
     def solve(self, level: Level, discount: Float[Array, ""]) -> Any:
         """Return a pytree from which :meth:`values` reads optimal values, for every goal.
 

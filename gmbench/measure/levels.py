@@ -2,7 +2,8 @@
 
 JAX's random streams change between versions, so the levels that published numbers rest on are
 files, drawn once and loaded ever after. A task or a size without a file is evaluated on levels
-drawn from a fixed key, and its results say ``frozen: false``.
+drawn from a fixed key, and its results say ``frozen: false``. Of environments that reserve levels
+for evaluation, either kind of set holds these alone.
 """
 
 import collections
@@ -14,8 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
 from gmbench.core import checks, pool, registry
 from gmbench.core.env import Environment, Level
@@ -109,7 +111,20 @@ def _draw(task: Task, params: EnvParams, distribution: str, count: int) -> Level
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
     # Runs begin from keys of small seeds; folding keeps this stream apart from all of them.
     key = jax.random.fold_in(jax.random.key(2**31 - 1), seed)
-    return _drawn(task.env, params, key, count)
+    if not hasattr(params, "reserved"):
+        return _drawn(task.env, params, key, count)
+    params, parts, held = params.override(reserved=1), [], 0
+    while held < count:
+        drawn = _drawn(task.env, params, jax.random.fold_in(key, len(parts)), count)
+        kept = np.flatnonzero(_reserved(task.env, drawn))
+        parts.append(jax.tree.map(lambda leaf, kept=kept: leaf[..., kept], drawn))
+        held += len(kept)
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=-1)[..., :count], *parts)
+
+
+@functools.partial(jax.jit, static_argnames="env")
+def _reserved(env: Environment[Any, Any], levels: Level) -> Bool[Array, " levels"]:
+    return pool.over_envs(env.reserved)(levels)
 
 
 @functools.partial(jax.jit, static_argnames=("env", "count"))

@@ -104,6 +104,10 @@ class View(Environment[Any, Any]):
         """As in the wrapped environment."""
         return self.env.distinguishing(level)
 
+    def reserved(self, level: Level) -> Bool[Array, ""]:
+        """As in the wrapped environment."""
+        return self.env.reserved(level)
+
     def solve(self, level: Level, discount: Float[Array, ""]) -> Any:
         """As in the wrapped environment."""
         return self.env.solve(level, discount)

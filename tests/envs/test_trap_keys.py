@@ -8,11 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from gmbench.envs.trap_keys import deepest
+from gmbench.envs import trap_keys
+from gmbench.envs.trap_keys import Asked, Level, deepest
 
 from gmbench.core import checks, pool, registry
+from gmbench.grid import moves, walls
+from gmbench.grid.batching import trailing
 from gmbench.solve import tabular
 from gmbench.solve.oracle import lookahead
+from gmbench.solve.reach import distances
 
 SMALL = registry.make("TrapKeys-v0", size=5)
 ENV = SMALL.env
@@ -288,22 +292,44 @@ def test_a_depth_that_no_maze_has_by_chance_is_drawn_too():
 
 @pytest.mark.parametrize("size", [5, 6, 13])
 def test_corridors_are_valid(size):
-    """What is drawn where no draft is valid, at the least and greatest depths."""
+    """What is drawn where no draft is valid, before traps, at the least and greatest depths."""
     env = registry.make("TrapKeys-v0", size=size).env
     asked = [(depth, apart) for depth in (3, deepest(size)) for apart in (False, True)]
 
     @jax.jit
     @pool.over_envs
     def made(depth, apart):
-        level = env.settle(env._corridor(env.default_params, apart, depth))
-        traps = jnp.sum(level.traps, dtype=jnp.int32)
+        number = jnp.int16(depth)
+        draft = trap_keys._corridor(size, Asked(apart, number, number, number, number, apart))
+        places = draft.start, draft.exit, draft.door, draft.keys
+        level = Level(draft.walls, jnp.zeros_like(draft.walls), *places)
         solvable = jnp.min(env.values(env.solve(level, DISCOUNT), env.start(level))) > 0
-        return env.depth(level), env.distinguishing(level), traps, solvable
+        return env.depth(level), env.distinguishing(level), solvable, env.reserved(level)
 
-    depth, apart, traps, solvable = made(*map(jnp.array, zip(*asked, strict=True)))
+    depth, apart, solvable, reserved = made(*map(jnp.array, zip(*asked, strict=True)))
     assert list(zip(depth.tolist(), apart.tolist(), strict=True)) == asked
-    assert set(traps.tolist()) == {1}
     assert solvable.all()
+    assert not reserved.any()
+
+
+@pytest.mark.parametrize("size", [5, 6, 13])
+def test_ways_through_a_maze_are_those_of_the_search(size):
+    shape = (size, size)
+    words = jax.random.bits(jax.random.key(6), (walls.maze_words(shape) + 1, 50), jnp.uint32)
+    wall = walls.maze(shape, words[1:])
+    cells = walls.pick(~wall, words[0])
+    found = jax.jit(trailing(trap_keys._ways))(wall, cells)
+    steps = distances(~wall, moves.at(cells, shape))
+    np.testing.assert_array_equal(found, np.where(wall, trap_keys.FAR, steps))
+
+
+def test_training_draws_no_maze_reserved_for_evaluation():
+    env = registry.make("TrapKeys-v0", size=7).env
+    for params in (env.default_params, env.default_params.override(alpha=1)):
+        for reserved in (0, 1):
+            levels = DRAW(env, params.override(reserved=reserved), jax.random.key(7))
+            share = np.asarray(pool.over_envs(env.reserved)(levels)).mean()
+            assert 0.05 < share < 0.25 if reserved else share == 0
 
 
 def best_moves(env, level):

@@ -30,18 +30,14 @@ def test_every_suite_is_evaluated_on_frozen_levels(id: str, size: int) -> None:
         assert len(_rows(level_set.levels)) == levels.COUNT
 
 
-FEW = pytest.mark.xfail(reason="mazes this small and shallow are few: training meets frozen ones")
-APART = [pytest.param(id, size, marks=[FEW] if id == "TrapKeys-v0" else []) for id, size in SMALL]
-
-
-@pytest.mark.parametrize(("id", "size"), APART)
+@pytest.mark.parametrize(("id", "size"), SMALL)
 def test_training_never_sees_a_frozen_level(id: str, size: int) -> None:
     """By hash, over 20,000 training levels here; the nightly target draws 10 million."""
     _assert_unseen(id, size, batches=10)
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize(("id", "size"), APART)
+@pytest.mark.parametrize(("id", "size"), SMALL)
 def test_ten_million_training_levels_hold_no_frozen_one(id: str, size: int) -> None:
     _assert_unseen(id, size, batches=5000)
 
