@@ -236,7 +236,9 @@ def _ways(wall: Array, position: Array) -> Int16[Array, "rows cols *b"]:
     # Without barriers XLA puts all numbers together anew for each use.
     grid = jnp.full(wall.shape, FAR).at[::2, ::2].set(rooms)
     grid = jnp.minimum(grid, _near(jax.lax.optimization_barrier(grid)) + 1)
-    grid = jnp.where(moves.at(position, wall.shape[:2]), 0, jnp.where(wall, FAR, grid))
+    grid = jnp.where(
+        moves.at(position, (wall.shape[0], wall.shape[1])), 0, jnp.where(wall, FAR, grid)
+    )
     return jax.lax.optimization_barrier(grid)
 
 
@@ -262,7 +264,8 @@ def _shorter(to_start: Array, to_exit: Array, depth: Array) -> Bool[Array, "rows
 def _reserved(free: Any) -> Any:
     """Whether a maze is kept for evaluation: an eighth of all, by a hash, the corridor not."""
     corridor = np.zeros(len(free), np.uint32)
-    np.add.at(corridor, _snake(len(free))[:, 0], 1 << _snake(len(free))[:, 1])
+    snake_rows, snake_cols = _snake(len(free)).T.astype(np.uint32)
+    np.add.at(corridor, snake_rows, np.uint32(1) << snake_cols)
     rows = bits.pack(free) ^ corridor.reshape(-1, *(1,) * (free.ndim - 2))
     hashed = functools.reduce(lambda word, row: (word + row) * np.uint32(0x9E3779B1), rows)
     return hashed * np.uint32(0x85EBCA6B) >> np.uint32(29) == 7
@@ -297,7 +300,7 @@ def _draft(wall: Array, words: Array, asked: Asked) -> Draft:
     The maze has one way between any two cells, so that all follows from the moves to the start and
     to the exit.
     """
-    on = functools.partial(moves.at, shape=wall.shape[:2])
+    on = functools.partial(moves.at, shape=(wall.shape[0], wall.shape[1]))
     apart, free, corner = asked.apart, ~wall, on(jnp.zeros((2, *wall.shape[2:]), jnp.int8))
     exit = jnp.where(apart, walls.pick(free & ~corner, words[0]), jnp.int8(0))
     to_exit = _ways(wall, exit)
@@ -342,7 +345,7 @@ def _locks(
     left = nearest - (depth - length) // 2
     behind = on_way & (to_start > jnp.where(apart, moves.lookup(to_start, second), left))
     # No cell as far from the start as the key is on the way to it.
-    aside = ~on_way & (to_start >= nearest) & ~moves.at(first, cells.shape[:2])
+    aside = ~on_way & (to_start >= nearest) & ~moves.at(first, (cells.shape[0], cells.shape[1]))
     door, no_door = _pick(cells & jnp.where(apart & ~locked, aside, behind), words[3])
     keys = jnp.stack([first, jnp.where(locked, second, jnp.int8(-1))])
     return keys, door, jnp.where(apart, length, depth), no_first | no_door | (locked & no_second)

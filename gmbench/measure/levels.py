@@ -113,7 +113,8 @@ def _draw(task: Task, params: EnvParams, distribution: str, count: int) -> Level
     key = jax.random.fold_in(jax.random.key(2**31 - 1), seed)
     if not hasattr(params, "reserved"):
         return _drawn(task.env, params, key, count)
-    params, parts, held = params.override(reserved=1), [], 0
+    params, held = params.override(reserved=1), 0
+    parts: list[Level] = []
     while held < count:
         drawn = _drawn(task.env, params, jax.random.fold_in(key, len(parts)), count)
         kept = np.flatnonzero(_reserved(task.env, drawn))
