@@ -49,7 +49,7 @@ from gmbench.core.task import Task
 from gmbench.grid import bits, chance, edits, moves, over, walls
 from gmbench.grid.batching import trailing
 from gmbench.grid.env import only
-from gmbench.solve.reach import distances
+from gmbench.solve.reach import distances, maze_distances
 from gmbench.solve.tabular import TabularEnvironment
 
 KEYS = 2
@@ -197,49 +197,9 @@ def _near(grid: Array) -> Array:
 
 
 def _ways(wall: Array, position: Array) -> Int16[Array, "rows cols *b"]:
-    """Return the moves from each cell of a maze to a position in it, ``FAR`` from walls.
-
-    The same as :func:`_steps`, in a quarter of the time: from room to room, of which there is one
-    at every even row and column, and one way between any two.
-    """
-    right, down = bits.pack(~wall[::2, 1::2]), bits.pack(~wall[1:-1:2, ::2])
-    row, col = position.astype(jnp.uint32)
-    number = np.arange((len(wall) + 1) // 2, dtype=np.uint32).reshape(-1, *(1,) * row.ndim)
-    # Two rooms lie beside a position that is not in a room.
-    one, two = ((place >> 1, place + 1 >> 1) for place in (row, col))
-    at_col = jnp.uint32(1) << two[0] | jnp.uint32(1) << two[1]
-    seed = jnp.where((number == one[0]) | (number == one[1]), at_col, jnp.uint32(0))
-    digits = np.arange((number.size**2).bit_length(), dtype=np.uint32)
-    digits = digits.reshape(-1, *(1,) * seed.ndim)
-    none = jnp.zeros_like(seed[:1])
-
-    def grow(carry: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
-        reached, met, round, _ = carry
-        round = round + jnp.uint32(1)
-        across = (reached & right) << 1 | reached >> 1 & right
-        below = jnp.concatenate([none, reached[:-1] & down])
-        above = jnp.concatenate([reached[1:] & down, none])
-        new = jax.lax.optimization_barrier((across | below | above) & ~reached)
-        now = jnp.uint32(0) - (round >> digits & jnp.uint32(1))
-        return reached | new, met | (new[None] & now), round, jnp.any(new != 0)
-
-    unmet = jnp.zeros((len(digits), *seed.shape), jnp.uint32)
-    start = (seed, unmet, jnp.uint32(0), jnp.array(True))
-    _, met, _, _ = jax.lax.while_loop(lambda carry: carry[3], grow, start)
-    rooms = jnp.broadcast_to(
-        (row + col & 1).astype(jnp.int16), (number.size, number.size, *row.shape)
-    )
-    for power, digit in enumerate(met):
-        rooms += jnp.where(
-            bits.unpack(digit, number.size), jnp.int16(2 ** (power + 1)), jnp.int16(0)
-        )
-    # Without barriers XLA puts all numbers together anew for each use.
-    grid = jnp.full(wall.shape, FAR).at[::2, ::2].set(rooms)
-    grid = jnp.minimum(grid, _near(jax.lax.optimization_barrier(grid)) + 1)
-    grid = jnp.where(
-        moves.at(position, (wall.shape[0], wall.shape[1])), 0, jnp.where(wall, FAR, grid)
-    )
-    return jax.lax.optimization_barrier(grid)
+    """Return the moves from each cell of a maze to a position in it, ``FAR`` from walls."""
+    found = maze_distances(wall, position)
+    return jnp.where(found < 0, FAR, found)
 
 
 def _pick(cells: Array, word: Array) -> tuple[Array, Array]:

@@ -8,13 +8,16 @@ All arrays may carry any number of trailing batch axes ``*b``. Neighbours are re
 whole grid, which on CPU is an order of magnitude faster than gathering them.
 """
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int16, Num
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int8, Int16, Num, UInt32
 
-from gmbench.grid import bits
+from gmbench.grid import bits, moves
 from gmbench.grid.batching import trailing
 
 Values = Float[Array, "rows cols *b"]
@@ -43,38 +46,85 @@ def _neighbours(grid: Array, outside: Any) -> list[Array]:
     ]
 
 
+def _rounds(
+    seed: UInt32[Array, "rows *b"],
+    neighbours: Callable[[Array], Array],
+    cols: int,
+) -> Int16[Array, "rows cols *b"]:
+    """Return the round in which each cell is met, growing from a seed; -1 where it never is.
+
+    Grids are rows of bits, and a round is kept as the binary digits of its number: a few words are
+    written in a round, where a grid of numbers would be written as a whole.
+    """
+    digits = jnp.arange((len(seed) * cols).bit_length(), dtype=jnp.uint32)
+    digits = digits.reshape(-1, *(1,) * seed.ndim)
+
+    def grow(carry: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
+        reached, met, round, _ = carry
+        round = round + jnp.uint32(1)
+        # The barrier keeps XLA from computing the same once for each digit.
+        new = jax.lax.optimization_barrier(neighbours(reached) & ~reached)
+        number = jnp.uint32(0) - (round >> digits & jnp.uint32(1))
+        return reached | new, met | (new[None] & number), round, jnp.any(new != 0)
+
+    unmet = jnp.zeros((len(digits), *seed.shape), jnp.uint32)
+    start = (seed, unmet, jnp.uint32(0), jnp.array(True))
+    reached, met, _, _ = jax.lax.while_loop(lambda carry: carry[3], grow, start)
+    rounds = jnp.zeros((len(seed), cols, *seed.shape[1:]), jnp.int16)
+    for power, digit in enumerate(met):
+        rounds |= jnp.where(bits.unpack(digit, cols), jnp.int16(2**power), jnp.int16(0))
+    return jnp.where(bits.unpack(reached, cols), rounds, jnp.int16(-1))
+
+
 @trailing
 def distances(
     passable: Bool[Array, "rows cols *b"], targets: Bool[Array, "rows cols *b"]
 ) -> Int16[Array, "rows cols *b"]:
     """Return the moves from each cell to the nearest target, -1 where none can be reached.
 
-    Only passable cells are entered; a target counts whether or not it is passable. All grids grow
-    from their targets by one cell a round, as rows of bits, and the round in which a cell is met is
-    kept as the binary digits of a number: a few words a round, where a grid of numbers would be
-    written as a whole.
+    Only passable cells are entered; a target counts whether or not it is passable.
     """
-    rows, cols = passable.shape[:2]
     free = bits.pack(passable)
-    digits = jnp.arange((rows * cols).bit_length(), dtype=jnp.uint32)
-    digits = digits.reshape(-1, *(1,) * free.ndim)
+    return _rounds(
+        bits.pack(targets), lambda reached: bits.spread(reached) & free, passable.shape[1]
+    )
 
-    def grow(carry: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
-        reached, met, round, _ = carry
-        round = round + jnp.uint32(1)
-        # The barrier keeps XLA from computing the same once for each digit.
-        new = jax.lax.optimization_barrier(bits.spread(reached) & free & ~reached)
-        number = jnp.uint32(0) - (round >> digits & jnp.uint32(1))
-        return reached | new, met | (new[None] & number), round, jnp.any(new != 0)
 
-    targeted = bits.pack(targets)
-    unmet = jnp.zeros((len(digits), *targeted.shape), jnp.uint32)
-    start = (targeted, unmet, jnp.uint32(0), jnp.array(True))
-    reached, met, _, _ = jax.lax.while_loop(lambda carry: carry[3], grow, start)
-    moves = jnp.zeros(targets.shape, jnp.int16)
-    for power, digit in enumerate(met):
-        moves |= jnp.where(bits.unpack(digit, cols), jnp.int16(2**power), jnp.int16(0))
-    return jnp.where(bits.unpack(reached, cols), moves, jnp.int16(-1))
+@trailing
+def maze_distances(
+    walls: Bool[Array, "rows cols *b"], position: Int8[Array, "2 *b"]
+) -> Int16[Array, "rows cols *b"]:
+    """Return the moves from each cell of a perfect maze to a position in it, -1 from walls.
+
+    The same as :func:`distances`, in a quarter of the time: from room to room, of which there is
+    one at every even row and column, and one way between any two.
+    """
+    right, down = bits.pack(~walls[::2, 1::2]), bits.pack(~walls[1:-1:2, ::2])
+    row, col = position.astype(jnp.uint32)
+    size = (len(walls) + 1) // 2
+    number = np.arange(size, dtype=np.uint32).reshape(-1, *(1,) * row.ndim)
+    # Two rooms lie beside a position that is not in a room.
+    one, two = ((place >> 1, place + 1 >> 1) for place in (row, col))
+    at_col = jnp.uint32(1) << two[0] | jnp.uint32(1) << two[1]
+    seed = jnp.where((number == one[0]) | (number == one[1]), at_col, jnp.uint32(0))
+    none = jnp.zeros_like(seed[:1])
+
+    def neighbours(reached: Array) -> Array:
+        across = (reached & right) << 1 | reached >> 1 & right
+        below = jnp.concatenate([none, reached[:-1] & down])
+        above = jnp.concatenate([reached[1:] & down, none])
+        return across | below | above
+
+    between = (row + col & 1).astype(jnp.int16)
+    rooms = 2 * _rounds(seed, neighbours, size) + between
+    # Without barriers XLA puts all numbers together anew for each use.
+    far = np.int16(2**14)
+    grid = jax.lax.optimization_barrier(jnp.full(walls.shape, far).at[::2, ::2].set(rooms))
+    near = _neighbours(grid, far)
+    nearest = functools.reduce(jnp.minimum, near) + 1
+    moved = jnp.where(walls, jnp.int16(-1), jnp.minimum(grid, nearest))
+    here = moves.at(position, (walls.shape[0], walls.shape[1]))
+    return jax.lax.optimization_barrier(jnp.where(here, jnp.int16(0), moved))
 
 
 def optimal_values(
@@ -91,9 +141,9 @@ def optimal_values(
         ends: cells that end the episode.
         discount: in ``[0, 1]``.
     """
-    moves = distances(~(walls | ends | targets), targets)
-    values = discount ** jnp.maximum(moves - 1, 0).astype(jnp.float32)
-    return jnp.where(moves > 0, values, jnp.float32(0))
+    steps = distances(~(walls | ends | targets), targets)
+    values = discount ** jnp.maximum(steps - 1, 0).astype(jnp.float32)
+    return jnp.where(steps > 0, values, jnp.float32(0))
 
 
 def _solve(matrix: Float[Array, "n n"], right_side: Float[Array, "n m"]) -> Float[Array, "n m"]:

@@ -7,7 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gmbench.solve.reach import after_moves, optimal_values, policy_values
+from gmbench.grid import moves
+from gmbench.grid import walls as generators
+from gmbench.solve.reach import (
+    after_moves,
+    distances,
+    maze_distances,
+    optimal_values,
+    policy_values,
+)
 
 SIZES = [5, 7, 13]
 DISCOUNTS = [0.9, 0.99, 0.999]
@@ -177,3 +185,20 @@ def test_after_moves():
     for row, col in np.ndindex(5, 5):
         led = [entered[arrive(np.asarray(walls), row, col, step)] for step in STEPS]
         assert got[:, row, col].tolist() == led
+
+
+@pytest.mark.parametrize("size", [5, 8, 13])
+def test_distances_in_a_maze_are_distances(size):
+    """From rooms, and from the passages between them."""
+    key_maze, key_cell = jax.random.split(jax.random.key(size))
+    batch = 50
+    wall = jax.vmap(lambda key: generators.generate("tree", (size, size), key, 0), out_axes=-1)(
+        jax.random.split(key_maze, batch)
+    )
+    cell = jax.vmap(generators.choose, in_axes=(0, -1), out_axes=-1)(
+        jax.random.split(key_cell, batch), ~wall
+    )
+    here = moves.at(cell, (size, size))
+    found = maze_distances(wall, cell)
+    np.testing.assert_array_equal(found, distances(~wall, here))
+    np.testing.assert_array_equal(found[..., 0], maze_distances(wall[..., 0], cell[:, 0]))
