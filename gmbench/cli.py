@@ -97,6 +97,8 @@ class Train:
     """Other training parameters, such as walls=0.3."""
     config: Settings = ()
     """Settings of the agent, such as learning_rate=0.001."""
+    keys: str = "threefry2x32"
+    """How random numbers are made; rbg and unsafe_rbg do not repeat on other machines."""
     out: Path = Path("runs")
     """Results folder."""
 
@@ -116,6 +118,7 @@ class Train:
                 seed=seed,
                 steps=self.steps,
                 view=self.view,
+                keys=self.keys,
             )
             for alpha in self.alpha
             for seed in range(self.seeds)

@@ -4,6 +4,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 from gmbench.report.figures import BLUE, INK, STYLE, WIDTH
 
@@ -38,10 +39,11 @@ def _bars(axes: Any, rows: list[dict[str, Any]]) -> None:
     axes.barh(places, medians, color=BLUE, height=0.6)
     for place, row in zip(places, rows, strict=True):
         axes.plot([min(row["repeats"]), max(row["repeats"])], [place, place], color=INK, lw=1)
-        label = f" {row['median']:.3g}"
-        axes.annotate(label, (max(row["repeats"]), place), va="center", fontsize=8)
+        label = EngFormatter(places=1, sep="")(row["median"])
+        axes.annotate(f" {label}", (max(row["repeats"]), place), va="center", fontsize=8)
     axes.set_yticks(places, [row["name"] for row in rows])
     axes.invert_yaxis()
     if max(medians) > WIDE * min(medians) > 0:
         axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.margins(x=0.15)
