@@ -12,11 +12,8 @@ from gmbench.envs import trap_keys
 from gmbench.envs.trap_keys import Asked, Level, deepest
 
 from gmbench.core import checks, pool, registry
-from gmbench.grid import moves, walls
-from gmbench.grid.batching import trailing
 from gmbench.solve import tabular
 from gmbench.solve.oracle import lookahead
-from gmbench.solve.reach import distances
 
 SMALL = registry.make("TrapKeys-v0", size=5)
 ENV = SMALL.env
@@ -310,17 +307,6 @@ def test_corridors_are_valid(size):
     assert list(zip(depth.tolist(), apart.tolist(), strict=True)) == asked
     assert solvable.all()
     assert not reserved.any()
-
-
-@pytest.mark.parametrize("size", [5, 6, 13])
-def test_ways_through_a_maze_are_those_of_the_search(size):
-    shape = (size, size)
-    words = jax.random.bits(jax.random.key(6), (walls.maze_words(shape) + 1, 50), jnp.uint32)
-    wall = walls.maze(shape, words[1:])
-    cells = walls.pick(~wall, words[0])
-    found = jax.jit(trailing(trap_keys._ways))(wall, cells)
-    steps = distances(~wall, moves.at(cells, shape))
-    np.testing.assert_array_equal(found, np.where(wall, trap_keys.FAR, steps))
 
 
 def test_training_draws_no_maze_reserved_for_evaluation():
