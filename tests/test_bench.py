@@ -92,13 +92,16 @@ def test_memory(monkeypatch):
     assert state < peak
 
 
+ON_TWO = "1 seeds, each on 2 devices"
+
+
 def test_scaling(monkeypatch):
     for name, few in {"ENVS": (8,), "SIZES": (), "DEVICES": (2,), "SEEDS": (2,)}.items():
         monkeypatch.setattr(scaling, name, few)
     monkeypatch.setattr(scaling, "WORK", 1000)
     monkeypatch.setattr(training, "SETTINGS", {"envs": 8, "rollout": 4, "minibatches": 2})
     result = measure("scaling")
-    assert names(result) == ["8 environments", "2 devices", "2 seeds"]
+    assert names(result) == ["8 environments", "2 devices", "2 seeds", ON_TWO]
     assert result["ratios"] == {}
 
 

@@ -22,12 +22,13 @@ WORK = 2_000_000
 
 
 def scaling(options: Options) -> list[Row]:
-    """Steps a second: of stepping by environments, size and devices; of training by seeds."""
+    """Steps a second: of stepping by environments, size, devices; of training by seeds, devices."""
     groups = [
         [_stepping(f"{envs} environments", options, envs=envs) for envs in ENVS],
         [_stepping(f"size {size}", options, static={"size": size}) for size in SIZES],
         [_on_devices(options, n) for n in DEVICES if n <= jax.local_device_count()],
-        [_seeds(options, seeds) for seeds in SEEDS],
+        [_seeds(options, seeds) for seeds in SEEDS]
+        + [_seeds(options, 1, n) for n in DEVICES if 1 < n <= jax.local_device_count()],
     ]
     return [row for sides in groups for row in by_turns(sides, options.repeats)]
 
@@ -62,13 +63,16 @@ def _on_devices(options: Options, count: int) -> Side:
     )
 
 
-def _seeds(options: Options, count: int) -> Side:
-    """Return the program that trains so many runs, laid over the devices as in a sweep."""
-    plan = make_plan(options)
+def _seeds(options: Options, count: int, devices: int = 1) -> Side:
+    """Return the program that trains so many runs, laid over the devices as in a sweep.
+
+    Each run takes one device, or is spread over several.
+    """
+    plan = make_plan(options, devices=devices)
     runs = [msgspec.structs.replace(plan.spec, seed=seed, steps=1) for seed in range(count)]
     program = Program([dataclasses.replace(plan, spec=run) for run in runs])
     return Side(
-        f"{count} seeds",
+        f"{count} seeds" + (f", each on {devices} devices" if devices > 1 else ""),
         float(plan.config.steps_per_update * count),
         "training steps/s",
         lambda states: program.train_chunk(states)[0],

@@ -69,7 +69,7 @@ def stepping(task: Task, options: Options) -> Side:
     def one_rollout(batch: _Batch, key: Array) -> tuple[_Batch, _Counts]:
         key_levels, key_actions = jax.random.split(key)
         levels = pool.fill(env, params, key_levels, slots * envs, envs)
-        actions = jax.random.randint(key_actions, (rollout, envs), 0, env.num_actions, jnp.uint8)
+        actions = jax.random.randint(key_actions, (rollout, envs), 0, env.num_actions, jnp.int8)
         inputs = (slot * envs, actions)
         batch, done = jax.lax.scan(lambda *given: step(levels, *given), batch, inputs)
         ended = in_slot @ done.astype(jnp.float32)
@@ -117,7 +117,7 @@ def _episode_length(task: Task, key: PRNGKeyArray) -> float:
     def mean(key: Array) -> Array:
         key_levels, key_actions = jax.random.split(key)
         states = pool.begin(env, pool.draw(env, params, key_levels, (256,)))
-        actions = jax.random.randint(key_actions, (ROLLOUT, 256), 0, env.num_actions, jnp.uint8)
+        actions = jax.random.randint(key_actions, (ROLLOUT, 256), 0, env.num_actions, jnp.int8)
 
         def step(carry: tuple[EnvState, Array], action: Array) -> tuple[Any, Array]:
             states, live = carry
@@ -151,7 +151,7 @@ def bare_loop(options: Options) -> Side:
     def program(carry: tuple[Key[Array, ""], Any]) -> tuple[Any, Any]:
         key, held = carry
         key, key_actions = jax.random.split(key)
-        actions = jax.random.randint(key_actions, (options.steps, envs), 0, 5, jnp.uint8)
+        actions = jax.random.randint(key_actions, (options.steps, envs), 0, 5, jnp.int8)
         return key, jax.lax.scan(step, held, actions)[0]
 
     seen = jnp.zeros((rows, cols, channels, envs), bool)
