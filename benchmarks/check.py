@@ -39,7 +39,7 @@ def main() -> None:
     found = {}
     for what in bench.RATIOS:
         print(f"measuring {what}", file=sys.stderr)
-        found[what] = bench.measure(what, bench.Options(network="mlp_wide"))["ratios"]
+        found[what] = bench.measure(what, bench.Options())["ratios"]
     if update:
         COMMITTED.write_text(json.dumps(found, indent=1) + "\n")
         return

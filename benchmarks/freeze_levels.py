@@ -34,7 +34,8 @@ def met_in_training(task: Task, known: set[bytes], count: int) -> set[bytes]:
 def replace_seen(task: Task, folder: Path, count: int) -> dict[str, str]:
     """Replace what training meets in a task's frozen sets; return the new checksums by file."""
     names = ("training", *task.shifts)
-    rows = {name: levels.rows(levels.load(task, name).levels) for name in names}
+    frozen = {name: levels.load(task, name).levels for name in names}
+    rows = {name: levels.rows(frozen[name]) for name in names}
     met = met_in_training(task, set().union(*map(set, rows.values())), count)
     changed = {}
     for name in names:
@@ -49,7 +50,7 @@ def replace_seen(task: Task, folder: Path, count: int) -> dict[str, str]:
         spare = [place for place, row in enumerate(fresh) if row not in taken][: len(places)]
         kept = jax.tree.map(
             lambda old, new, places=places, spare=spare: old.at[..., places].set(new[..., spare]),
-            levels.load(task, name).levels,
+            frozen[name],
             drawn,
         )
         data = level_files.archive(level_files.encode(kept))
@@ -77,7 +78,8 @@ def main() -> None:
                 if name not in index:
                     index[name] = levels.freeze(task, distribution, folder)
                     print(f"{index[name]}  {name}")
-            for name, sha256 in replace_seen(task, folder, options.unseen).items():
+            changed = replace_seen(task, folder, options.unseen) if options.unseen else {}
+            for name, sha256 in changed.items():
                 index[name] = sha256
                 print(f"{sha256}  {name} (replaced what training meets)")
     files.write(index_path, (json.dumps(index, indent=1, sort_keys=True) + "\n").encode())

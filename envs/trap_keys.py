@@ -49,7 +49,7 @@ from gmbench.core.task import Task
 from gmbench.grid import bits, chance, edits, moves, over, walls
 from gmbench.grid.batching import trailing
 from gmbench.grid.env import only
-from gmbench.solve.reach import distances, maze_distances
+from gmbench.solve.reach import distances, least_beside, maze_distances
 from gmbench.solve.tabular import TabularEnvironment
 
 KEYS = 2
@@ -188,14 +188,6 @@ class Draft(NamedTuple):
     keys: Int8[Array, "keys 2 *b"]
 
 
-def _near(grid: Array) -> Array:
-    """Return the least of the numbers next to each cell."""
-    edge = [(1, 1), (1, 1)] + [(0, 0)] * (grid.ndim - 2)
-    grid = jnp.pad(grid, edge, constant_values=FAR)
-    across = jnp.minimum(grid[1:-1, :-2], grid[1:-1, 2:])
-    return jnp.minimum(across, jnp.minimum(grid[:-2, 1:-1], grid[2:, 1:-1]))
-
-
 def _ways(wall: Array, position: Array) -> Int16[Array, "rows cols *b"]:
     """Return the moves from each cell of a maze to a position in it, ``FAR`` from walls."""
     found = maze_distances(wall, position)
@@ -217,7 +209,7 @@ def _best(cells: Array, cost: Array, word: Array) -> tuple[Array, Array]:
 
 def _shorter(to_start: Array, to_exit: Array, depth: Array) -> Bool[Array, "rows cols *b"]:
     """Return the cells by way of which one would be at the exit in fewer moves."""
-    return _near(to_start) + _near(to_exit) + 2 < depth
+    return least_beside(to_start, FAR) + least_beside(to_exit, FAR) + 2 < depth
 
 
 @trailing

@@ -34,8 +34,8 @@ class Options:
     """Environments, or levels, side by side."""
     steps: int = 2000
     """Steps of each environment in one repeat of ``env``."""
-    network: str = "mlp"
-    """Network of ``train``."""
+    network: str = "mlp_wide"
+    """Network of ``train``, ``evaluate``, ``compile`` and ``memory``."""
     repeats: int = 5
     """Timed repeats; the median is reported."""
 

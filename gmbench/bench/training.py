@@ -70,14 +70,14 @@ def make_plan(options: Options, **changes: Any) -> spec.Plan:
     return spec.Plan(spec.RunSpec(task.id), task, task.training, agent, config)
 
 
-def begun(plan: spec.Plan, seed: int = 0) -> Any:
+def begun(plan: spec.Plan) -> Any:
     """Return a training state with far more updates to come than are timed."""
     rates = {name: jnp.float32(rate) for name, rate in plan.rates.items()}
     params = jax.tree.map(jnp.asarray, plan.params)
     # So many that the learning rate stays as it was at the start.
     coming = jnp.float32(1e6)
     init: Any = plan.agent.init
-    return init(plan.task.env, plan.config, jax.random.key(seed), params, rates, coming)
+    return init(plan.task.env, plan.config, jax.random.key(0), params, rates, coming)
 
 
 def whole(plan: spec.Plan, linen: bool = False) -> tuple[Callable[[Any], Any], Any]:

@@ -46,6 +46,11 @@ def _neighbours(grid: Array, outside: Any) -> list[Array]:
     ]
 
 
+def least_beside(grid: Num[Array, "rows cols *b"], outside: Any) -> Num[Array, "rows cols *b"]:
+    """Return the least of the four numbers next to each cell; ``outside`` lies beyond the grid."""
+    return functools.reduce(jnp.minimum, _neighbours(grid, outside))
+
+
 def _rounds(
     seed: UInt32[Array, "rows *b"],
     neighbours: Callable[[Array], Array],
@@ -120,8 +125,7 @@ def maze_distances(
     # Without barriers XLA puts all numbers together anew for each use.
     far = np.int16(2**14)
     grid = jax.lax.optimization_barrier(jnp.full(walls.shape, far).at[::2, ::2].set(rooms))
-    near = _neighbours(grid, far)
-    nearest = functools.reduce(jnp.minimum, near) + 1
+    nearest = least_beside(grid, far) + 1
     moved = jnp.where(walls, jnp.int16(-1), jnp.minimum(grid, nearest))
     here = moves.at(position, (walls.shape[0], walls.shape[1]))
     return jax.lax.optimization_barrier(jnp.where(here, jnp.int16(0), moved))
