@@ -101,6 +101,8 @@ class Train:
     """How random numbers are made; rbg and unsafe_rbg do not repeat on other machines."""
     out: Path = Path("runs")
     """Results folder."""
+    other_layout: bool = False
+    """Go on from checkpoints made on other devices; results then differ in the last bits."""
 
     def run(self) -> None:
         """Train, then print the table."""
@@ -123,7 +125,7 @@ class Train:
             for alpha in self.alpha
             for seed in range(self.seeds)
         ]
-        _train_and_print(specs, self.out)
+        _train_and_print(specs, self.out, self.other_layout)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,6 +172,8 @@ class RunSuite:
     """How many of the suite's seeds; by default all."""
     out: Path = Path("runs")
     """Results folder; finished runs in it are reused."""
+    other_layout: bool = False
+    """Go on from checkpoints made on other devices; results then differ in the last bits."""
     report: Path = Path("report.html")
     """Where to write the report."""
 
@@ -180,9 +184,94 @@ class RunSuite:
 
         specs = suite.find(self.suite).specs(self.tasks, self.seeds)
         _writable_file("report", self.report)
-        runs = _train_and_print(specs, self.out)
+        runs = _train_and_print(specs, self.out, self.other_layout)
         html.write_report(runs, self.report)
         print(f"report: {self.report}")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSweep:
+    """Run a sweep: every run of a grid, on the devices here, a Ray cluster or Slurm."""
+
+    spec: tyro.conf.Positional[Path]
+    """Sweep file, TOML or JSON (docs/scaling.md)."""
+    out: Path | None = None
+    """The sweep's folder; by default sweeps/NAME for NAME.toml. Finished runs in it are kept."""
+    engine: str = "local"
+    """What hands out the work: local, ray or slurm."""
+    option: Settings = ()
+    """Settings of the engine, such as address=auto (ray) or slurm_partition=gpu (slurm)."""
+    devices: int | None = None
+    """Devices that each group of runs is spread over: GPUs, or cores where there are none."""
+    log: tuple[str, ...] = ()
+    """Where to send metrics besides the folder: tensorboard, wandb."""
+    other_layout: bool = False
+    """Go on from checkpoints made on other devices; results then differ in the last bits."""
+    dry_run: bool = False
+    """Show the runs and groups; local measures memory and speed, which compiles each program."""
+
+    def run(self) -> None:
+        """Run whatever is not finished yet."""
+        from gmbench.report import sweeps
+        from gmbench.runs import engines, loggers, sweep
+
+        read = sweep.read(self.spec)
+        engines.checked(self.engine)
+        loggers.check_names(self.log)
+        folder = Path("sweeps") / self.spec.stem if self.out is None else self.out
+        if self.dry_run:
+            sweeps.print_plan(read, self.engine, self.devices)
+            return
+        options = {name: str(value) for name, value in _settings(self.option).items()}
+        errors = sweeps.run(
+            read,
+            folder,
+            lambda: engines.connect(self.engine, options, self.devices),
+            self.devices,
+            self.other_layout,
+            self.log,
+        )
+        for error in errors:
+            print(f"gmbench: {error}", file=sys.stderr)
+        if errors:
+            print("gmbench: the same command goes on from here", file=sys.stderr)
+            sys.exit(1)
+
+
+@dataclasses.dataclass(frozen=True)
+class SweepStatus:
+    """Show how far a sweep has come; it may be running, here or elsewhere."""
+
+    folder: tyro.conf.Positional[Path]
+    """The sweep's folder."""
+
+    def run(self) -> None:
+        """Print it."""
+        from gmbench.report import sweeps
+
+        sweeps.print_status(self.folder)
+
+
+@dataclasses.dataclass(frozen=True)
+class Query:
+    """Ask a sweep's results something in SQL; the table is called runs."""
+
+    folder: tyro.conf.Positional[Path]
+    """The sweep's folder, or its Parquet file."""
+    sql: tyro.conf.Positional[str]
+    """Such as "select task, params_alpha, avg(gmi) from runs where headline group by all"."""
+    csv: bool = False
+    """Print comma-separated values instead of a table."""
+
+    def run(self) -> None:
+        """Print the answer."""
+        from gmbench.runs import results
+
+        answer = results.query(self.folder, self.sql)
+        if self.csv:
+            print(answer.df().to_csv(index=False), end="")
+        else:
+            print(answer)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -303,6 +392,9 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "train": Train,
     "eval": Evaluate,
     "run": RunSuite,
+    "sweep": RunSweep,
+    "status": SweepStatus,
+    "query": Query,
     "report": Report,
     "pages": Pages,
     "bench": Bench,
@@ -376,7 +468,7 @@ def _settings(pairs: tuple[str, ...]) -> dict[str, int | float | str]:
     return settings
 
 
-def _train_and_print(specs: list[Any], out: Path) -> list[Any]:
+def _train_and_print(specs: list[Any], out: Path, other_layout: bool = False) -> list[Any]:
     """Train with a progress bar, and print the table of results."""
     from gmbench.report import console, table
     from gmbench.runs.train import train
@@ -384,7 +476,10 @@ def _train_and_print(specs: list[Any], out: Path) -> list[Any]:
     with contextlib.ExitStack() as stack:
         # The bar appears with the first progress: what is refused before is one line, no more.
         watch = functools.cache(lambda: stack.enter_context(console.progress()))
-        runs = train(specs, out, lambda report: watch()(report))
+        runs = train(specs, out, lambda report: watch()(report), other_layout)
+    for failed in (run for run in runs if run.failed):
+        print(f"failed: {failed.path.name} {failed.why}")
+    runs = [run for run in runs if not run.failed]
     rows = table.summarise(runs)
     table.print_table(rows)
     for row in rows:

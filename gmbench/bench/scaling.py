@@ -75,6 +75,6 @@ def _seeds(options: Options, count: int, devices: int = 1) -> Side:
         f"{count} seeds" + (f", each on {devices} devices" if devices > 1 else ""),
         float(plan.config.steps_per_update * count),
         "training steps/s",
-        lambda states: program.train_chunk(states)[0],
+        lambda states: program.compiled.training(states)[0],
         program.start(),
     )

@@ -15,7 +15,7 @@ import jax
 
 from gmbench.core import checks, registry
 from gmbench.core.task import Task
-from gmbench.runs.train import PACKAGES
+from gmbench.runs.provenance import PACKAGES
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ class Agent(NamedTuple):
         policy: ``(env, config, weights) -> Policy``.
         init: ``(env, config, key, params, rates) -> state``; None for agents that do not learn.
         train_chunk: ``(env, config, updates, state) -> (state, metrics)``, ``updates`` static and
-            every metric f32[updates].
+            every metric f32[updates]. A run whose metrics named ``loss/...`` are not all numbers
+            has diverged.
         weights: ``state -> nested dict of arrays``, what a checkpoint of the finished agent holds.
     """
 

@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from importlib import metadata
 from typing import Any
 
@@ -13,6 +14,7 @@ import jax
 import numpy as np
 from rich.columns import Columns
 from rich.console import Console
+from rich.live import Live
 from rich.panel import Panel
 from rich.progress import (
     BarColumn,
@@ -29,7 +31,8 @@ from rich.text import Text
 from gmbench.core import registry
 from gmbench.core.task import Task
 from gmbench.runs import suite
-from gmbench.runs.train import PACKAGES
+from gmbench.runs.board import Status
+from gmbench.runs.provenance import PACKAGES
 
 
 def print_catalogue() -> None:
@@ -133,3 +136,28 @@ def progress() -> Iterator[Callable[[Any], None]]:
             bars.update(known[report.stage], completed=report.done, speed=speed)
 
         yield watch
+
+
+@contextlib.contextmanager
+def board() -> Iterator[Callable[[Status], None]]:
+    """Show a sweep's table while it works; yields what to call with its status."""
+    with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
+        yield lambda status: live.update(status_table(status), refresh=True)
+
+
+def status_table(status: Status) -> Table:
+    """Return a sweep's status as a table of one column."""
+    table = Table(show_header=False, title="sweep")
+    left = status.seconds_left
+    rows = {
+        "runs": f"{status.done} of {status.runs} done, {status.failed} failed",
+        "groups": f"{status.working} of {status.groups} being worked on",
+        "steps": f"{status.steps / 1e6:.1f} of {status.all_steps / 1e6:.1f} million",
+        "speed": f"{status.speed / 1e3:.0f}k steps/s" if status.speed else "not known yet",
+        "time left": "not known yet" if left is None else str(timedelta(seconds=round(left))),
+        "misaligned so far": f"{status.misaligned} of {status.done} runs "
+        f"({status.competent} competent)",
+    }
+    for name, words in rows.items():
+        table.add_row(name, words)
+    return table

@@ -7,7 +7,7 @@ from typing import Any
 
 from gmbench.core import checks
 from gmbench.report.table import Rate, Row, Score, labels
-from gmbench.runs.train import PACKAGES
+from gmbench.runs.provenance import PACKAGES
 
 Record = dict[str, Any]
 

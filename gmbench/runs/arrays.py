@@ -4,6 +4,7 @@ PRNG keys are stored as their key data. Loading never executes anything; a check
 checksum, names, shapes or dtypes differ from what is expected is refused.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,12 +32,17 @@ def _named(tree: Any) -> dict[str, Any]:
 
 def encode(tree: Any) -> bytes:
     """Serialise a pytree of arrays; equal trees give equal bytes."""
-    leaves = _named(tree)
-    arrays = {
-        name: np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf, order="C")
-        for name, leaf in sorted(leaves.items())
-    }
-    return save_tensors(arrays)
+    return encode_named(
+        {
+            name: np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+            for name, leaf in _named(tree).items()
+        }
+    )
+
+
+def encode_named(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Serialise arrays by name; equal ones give equal bytes."""
+    return save_tensors({name: np.asarray(arrays[name], order="C") for name in sorted(arrays)})
 
 
 def decode(data: bytes, like: Tree, what: str) -> Tree:
@@ -79,6 +85,19 @@ def read(path: Path, sha256: str, like: Tree) -> Tree:
     Raises:
         ValueError: if it is missing, or its bytes are not the ones that were written.
     """
+    return decode(_read(path, sha256), like, f"checkpoint {str(path)!r}")
+
+
+def read_named(path: Path, sha256: str) -> dict[str, np.ndarray]:
+    """Read the arrays of a file whose checksum is known, by name.
+
+    Raises:
+        ValueError: if it is missing, or its bytes are not the ones that were written.
+    """
+    return load_tensors(_read(path, sha256))
+
+
+def _read(path: Path, sha256: str) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -87,4 +106,4 @@ def read(path: Path, sha256: str, like: Tree) -> Tree:
         raise checks.Refused(
             f"checkpoint: {str(path)!r} is damaged (its sha256 is not the recorded one)"
         )
-    return decode(data, like, f"checkpoint {str(path)!r}")
+    return data

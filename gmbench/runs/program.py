@@ -1,13 +1,16 @@
 """The compiled programs of a group of runs: one for training, one for each thing measured.
 
 Runs that differ only in traced values (seed, alpha, learning rate) are one program, sharded over
-the local devices along the run axis. Where each run is itself spread over several devices (the
-agent's setting ``devices``), a training state has a copy for each, on a second axis: the copies'
-weights are equal, their environments are not.
+the local devices along the run axis; where they cannot be shared out evenly, copies of the first
+run fill the places that are left. Where each run is itself spread over several devices (the agent's
+setting ``devices``), a training state has a copy for each, on a second axis: the copies' weights
+are equal, their environments are not.
 """
 
 import functools
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from importlib import metadata
 from typing import Any
 
 import jax
@@ -18,10 +21,13 @@ from jaxtyping import Array, Key
 
 from gmbench.core import checks
 from gmbench.measure import evaluation, levels, recording
+from gmbench.runs.checkpoints import Layout
 from gmbench.runs.spec import Plan
 
 AXES = ("runs", "data")
 """Axes of the devices: runs side by side, and the devices that share one run."""
+REMEMBERED = 4
+"""Programs that a process keeps compiled, for the groups that come after."""
 
 
 class Program:
@@ -29,83 +35,146 @@ class Program:
 
     Attributes:
         plans: the runs, all of one program.
-        mesh: as many local devices as divide the runs evenly, times those of each run.
-        copies: devices of each run.
+        compiled: its functions, shared with other groups of as many runs.
     """
 
-    def __init__(self, plans: Sequence[Plan]) -> None:
-        """Lay the runs over the local devices."""
+    def __init__(self, plans: Sequence[Plan], devices: int | None = None) -> None:
+        """Lay the runs over the local devices, all of them or so many."""
         self.plans = list(plans)
         self.first = self.plans[0]
-        devices = jax.local_devices()
-        self.copies = getattr(self.first.config, "devices", 1)
-        if self.copies > len(devices):
-            raise checks.Refused(f"devices: {self.copies} are asked for, {len(devices)} are here")
-        most = len(devices) // self.copies
-        count = max(n for n in range(1, most + 1) if len(self.plans) % n == 0)
-        grid = np.array(devices[: count * self.copies]).reshape(count, self.copies)
-        self.mesh = Mesh(grid, AXES, axis_types=(AxisType.Auto,) * 2)
-        self.traces = 0
-
-    def _sharded(self, function: Callable[..., Any], **options: Any) -> Any:
-        """Compile a function whose arguments and results all have a leading run axis."""
-
-        def own(*arguments: Any) -> Any:
-            results = function(*self.per_run(arguments))
-            return results if self.copies == 1 else jax.tree.map(lambda x: x[:, None], results)
-
-        axes = self._spread.spec
-        mapped = jax.shard_map(own, mesh=self.mesh, in_specs=axes, out_specs=axes, check_vma=False)
-        return jax.jit(mapped, **options)
+        here = jax.local_devices()
+        copies = getattr(self.first.config, "devices", 1)
+        for asked in (copies, devices or 1):
+            if asked > len(here):
+                raise checks.Refused(f"devices: {asked} are asked for, {len(here)} are here")
+        count = min(max(1, (devices or len(here)) // copies), len(self.plans))
+        mesh = np.array(here[: count * copies]).reshape(count, copies)
+        self.lanes = self.plans + [self.first] * (-len(self.plans) % count)
+        axes = (AxisType.Auto,) * 2
+        self.compiled = _compiled(self.first, len(self.lanes), Mesh(mesh, AXES, axis_types=axes))
 
     @property
-    def _spread(self) -> NamedSharding:
-        axes = AXES[:1] if self.copies == 1 else AXES
-        return NamedSharding(self.mesh, PartitionSpec(*axes))
+    def layout(self) -> Layout:
+        """What the last bits of the results depend on."""
+        mesh = self.compiled.mesh
+        kind = mesh.devices.flat[0].device_kind
+        return Layout(len(self.lanes), mesh.size, kind, metadata.version("jaxlib"))
 
     def place(self, tree: Any) -> Any:
-        """Put arrays with leading axes of runs, and of their copies, onto the devices."""
-        return jax.device_put(tree, self._spread)
+        """Put arrays with a leading run axis onto the devices, a lane each."""
+        return jax.device_put(self._filled(tree), self.compiled.spread)
 
-    def _copied(self, tree: Any) -> Any:
+    def _filled(self, tree: Any) -> Any:
+        """Give the lanes that no run needs the values of the first run's."""
+        extra = len(self.lanes) - len(self.plans)
+        if not extra:
+            return tree
+        return jax.tree.map(lambda leaf: jnp.concatenate([leaf, *[leaf[:1]] * extra]), tree)
+
+    def own(self, tree: Any) -> Any:
+        """Return the runs' part of what has a leading axis of lanes."""
+        extra = len(self.lanes) - len(self.plans)
+        return jax.tree.map(lambda leaf: leaf[: len(self.plans)], tree) if extra else tree
+
+    @property
+    def keys(self) -> Key[Array, " lanes"]:
+        """One key for each lane, from its run's seed."""
+        return _keys(self.lanes)
+
+    def start(self) -> Any:
+        """Return the training states of all lanes."""
+        given = self.compiled.copied((self.keys, *_traced(self.lanes)))
+        return self.compiled.start(*jax.device_put(given, self.compiled.spread))
+
+    def train_chunk(self, states: Any) -> Any:
+        """``states -> (states, metrics)``; the given states are donated."""
+        return self.compiled.train_chunk(states)
+
+    def per_run(self, tree: Any) -> Any:
+        """Return each run's part of what training returns: one lane, and its first copy."""
+        return self.own(self.compiled.one_copy(tree))
+
+    def weights(self, states: Any) -> Any:
+        """Return the part of the training states that the finished agents consist of."""
+        return self.per_run(self.first.agent.weights(states))  # type: ignore[misc]
+
+    def evaluate(self, weights: Any, distribution: str) -> tuple[evaluation.Evaluation, Any]:
+        """Return each run's results on a distribution (leading run axis), and the level set."""
+        keys = jax.vmap(lambda key: jax.random.fold_in(key, 1))(self.keys)
+        by_run = NamedSharding(self.compiled.mesh, PartitionSpec(AXES[0]))
+        own = jax.device_put((self._filled(weights), keys), by_run)
+        level_set, shared = self.compiled.measured_on(distribution)
+        results = self.compiled.evaluate(*own, *shared)
+        return jax.tree.map(np.asarray, self.own(results)), level_set
+
+    def record(self, weights: Any, distribution: str) -> list[dict[str, Any]]:
+        """Return one run's recorded episodes on a distribution."""
+        params = levels.distributions(self.first.task)[distribution]
+        recorded = self.compiled.record(weights, params)
+        frames = recording.printed(self.first.task.env, recorded)
+        outcomes = [evaluation.OUTCOMES[number] for number in np.asarray(recorded.outcome)]
+        return [
+            {"distribution": distribution, "pair": pair, "outcome": outcome, "frames": shown}
+            for pair, (outcome, shown) in enumerate(zip(outcomes, frames, strict=True))
+        ]
+
+
+class Compiled:
+    """The functions of a program on some devices, compiled when they are first needed.
+
+    Attributes:
+        lanes: runs side by side.
+        mesh: the devices.
+        copies: devices of each run.
+        spread: how a training state's leading axes lie on them.
+        traces: how often the training program was traced.
+    """
+
+    def __init__(self, plan: Plan, lanes: int, mesh: Mesh) -> None:
+        """Compile nothing yet."""
+        self.plan = plan
+        self.lanes = lanes
+        self.mesh = mesh
+        self.copies = mesh.shape[AXES[1]]
+        axes = AXES[:1] if self.copies == 1 else AXES
+        self.spread = NamedSharding(mesh, PartitionSpec(*axes))
+        self.traces = 0
+        self._measured: dict[str, Any] = {}
+
+    def copied(self, tree: Any) -> Any:
         """Repeat what belongs to each run for each of its copies."""
         if self.copies == 1:
             return tree
         return jax.tree.map(lambda leaf: jnp.stack([leaf] * self.copies, axis=1), tree)
 
-    def per_run(self, tree: Any) -> Any:
+    def one_copy(self, tree: Any) -> Any:
         """Return the first copy of each run, of what is equal in all of them."""
         return jax.tree.map(lambda leaf: leaf[:, 0], tree) if self.copies > 1 else tree
 
-    @property
-    def keys(self) -> Key[Array, " runs"]:
-        """One key for each run, from its seed."""
-        seeds = np.array([plan.spec.seed for plan in self.plans], np.uint32)
-        implementation = self.first.spec.keys
-        return jax.vmap(lambda seed: jax.random.key(seed, impl=implementation))(seeds)
+    def _sharded(self, function: Callable[..., Any], **options: Any) -> Any:
+        """Compile a function whose arguments and results all have a leading run axis."""
 
-    @property
-    def params(self) -> Any:
-        """The runs' training parameters, stacked."""
-        return jax.tree.map(lambda *leaves: np.stack(leaves), *(plan.params for plan in self.plans))
+        def own(*arguments: Any) -> Any:
+            results = function(*self.one_copy(arguments))
+            return results if self.copies == 1 else jax.tree.map(lambda x: x[:, None], results)
 
-    def start(self) -> Any:
-        """Return the training states of all runs."""
-        plan = self.first
-        assert plan.agent.init is not None
-        init = functools.partial(plan.agent.init, plan.task.env, plan.config)
-        rates = {
-            name: np.array([each.rates[name] for each in self.plans], np.float32)
-            for name in plan.rates
-        }
-        updates = np.full(len(self.plans), plan.updates, np.float32)
-        arguments = self.place(self._copied((self.keys, self.params, rates, updates)))
-        return self._sharded(jax.vmap(init))(*arguments)
+        axes = self.spread.spec
+        mapped = jax.shard_map(own, mesh=self.mesh, in_specs=axes, out_specs=axes, check_vma=False)
+        return jax.jit(mapped, **options)
 
     @functools.cached_property
-    def train_chunk(self) -> Any:
-        """``states -> (states, metrics)``; the given states are donated."""
-        plan = self.first
+    def start(self) -> Any:
+        """``(keys, params, rates, updates) -> states``."""
+        plan = self.plan
+        assert plan.agent.init is not None
+        return self._sharded(
+            jax.vmap(functools.partial(plan.agent.init, plan.task.env, plan.config))
+        )
+
+    @functools.cached_property
+    def training(self) -> Any:
+        """``states -> (states, metrics)``, to be compiled; the given states are donated."""
+        plan = self.plan
 
         def chunk(state: Any) -> Any:
             self.traces += 1
@@ -117,23 +186,27 @@ class Program:
         together = functools.partial(jax.lax.map, chunk) if on_cpu else jax.vmap(chunk)
         return self._sharded(together, donate_argnums=0)
 
-    def weights(self, states: Any) -> Any:
-        """Return the part of the training states that the finished agents consist of."""
-        return self.per_run(self.first.agent.weights(states))  # type: ignore[misc]
-
     @functools.cached_property
-    def _references(self) -> Any:
-        task = self.first.task
-        discount = jnp.float32(task.discount)
-        return jax.jit(
-            lambda key, level_set, params: evaluation.references(
-                task.env, params, level_set, key, discount
-            )
+    def train_chunk(self) -> Any:
+        """``training``, compiled: what was compiled to be measured need not be again to be run."""
+        alike = [self.plan] * self.lanes
+        given = self.copied((_keys(alike), *_traced(alike)))
+        states = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=self.spread),
+            jax.eval_shape(self.start, *given),
         )
+        return self.training.lower(states).compile()
+
+    @property
+    def bytes(self) -> int:
+        """What training takes of each device's memory, states and temporaries, as compiled."""
+        stated = self.train_chunk.memory_analysis()
+        return int(stated.argument_size_in_bytes + stated.temp_size_in_bytes)
 
     @functools.cached_property
-    def _evaluate(self) -> Any:
-        plan = self.first
+    def evaluate(self) -> Any:
+        """``(weights, keys, level_set, reference, params) -> Evaluation`` of every lane."""
+        plan = self.plan
         task = plan.task
         discount = jnp.float32(task.discount)
 
@@ -157,22 +230,33 @@ class Program:
         )
         return jax.jit(mapped)
 
-    def evaluate(self, weights: Any, distribution: str) -> tuple[evaluation.Evaluation, Any]:
-        """Return each run's results on a distribution (leading run axis), and the level set."""
-        level_set = levels.load(self.first.task, distribution)
-        params = levels.parameters(self.first.task, distribution)
-        reference = self._references(jax.random.key(0), level_set.levels, params)
-        keys = jax.vmap(lambda key: jax.random.fold_in(key, 1))(self.keys)
-        everywhere = NamedSharding(self.mesh, PartitionSpec())
-        by_run = NamedSharding(self.mesh, PartitionSpec(AXES[0]))
-        shared = jax.device_put((level_set.levels, reference, params), everywhere)
-        weights, keys = jax.device_put((weights, keys), by_run)
-        results = self._evaluate(weights, keys, *shared)
-        return jax.tree.map(np.asarray, results), level_set
+    def measured_on(self, distribution: str) -> tuple[Any, Any]:
+        """Return a distribution's level set, and the arguments of ``evaluate`` that it decides."""
+        if distribution not in self._measured:
+            task = self.plan.task
+            level_set = levels.load(task, distribution)
+            params = levels.parameters(task, distribution)
+            reference = self.references(jax.random.key(0), level_set.levels, params)
+            everywhere = NamedSharding(self.mesh, PartitionSpec())
+            shared = jax.device_put((level_set.levels, reference, params), everywhere)
+            self._measured[distribution] = (level_set, shared)
+        return self._measured[distribution]
 
     @functools.cached_property
-    def _record(self) -> Any:
-        plan = self.first
+    def references(self) -> Any:
+        """``(key, level_set, params) -> Reference``: what agents are compared with."""
+        task = self.plan.task
+        discount = jnp.float32(task.discount)
+        return jax.jit(
+            lambda key, level_set, params: evaluation.references(
+                task.env, params, level_set, key, discount
+            )
+        )
+
+    @functools.cached_property
+    def record(self) -> Any:
+        """``(weights of one run, params) -> recorded episodes``."""
+        plan = self.plan
         steps = min(plan.task.env.episode_steps, recording.LONGEST)
 
         def single(weights: Any, params: Any) -> Any:
@@ -181,13 +265,30 @@ class Program:
 
         return jax.jit(single)
 
-    def record(self, weights: Any, distribution: str) -> list[dict[str, Any]]:
-        """Return one run's recorded episodes on a distribution."""
-        params = levels.distributions(self.first.task)[distribution]
-        recorded = self._record(weights, params)
-        frames = recording.printed(self.first.task.env, recorded)
-        outcomes = [evaluation.OUTCOMES[number] for number in np.asarray(recorded.outcome)]
-        return [
-            {"distribution": distribution, "pair": pair, "outcome": outcome, "frames": shown}
-            for pair, (outcome, shown) in enumerate(zip(outcomes, frames, strict=True))
-        ]
+
+_REMEMBERED: OrderedDict[Any, Compiled] = OrderedDict()
+
+
+def _compiled(plan: Plan, lanes: int, mesh: Mesh) -> Compiled:
+    """Return the program's functions on the devices, those of an earlier group if there was one."""
+    key = (plan.program, plan.agent, lanes, mesh)
+    _REMEMBERED.setdefault(key, Compiled(plan, lanes, mesh))
+    _REMEMBERED.move_to_end(key)
+    while len(_REMEMBERED) > REMEMBERED:
+        _REMEMBERED.popitem(last=False)
+    return _REMEMBERED[key]
+
+
+def _keys(plans: Sequence[Plan]) -> Key[Array, " runs"]:
+    seeds = np.array([plan.spec.seed for plan in plans], np.uint32)
+    implementation = plans[0].spec.keys
+    return jax.vmap(lambda seed: jax.random.key(seed, impl=implementation))(seeds)
+
+
+def _traced(plans: Sequence[Plan]) -> tuple[Any, Any, Any]:
+    """Return what may differ between runs of one program: parameters, rates, and the updates."""
+    params = jax.tree.map(lambda *leaves: np.stack(leaves), *(plan.params for plan in plans))
+    rates = {
+        name: np.array([plan.rates[name] for plan in plans], np.float32) for name in plans[0].rates
+    }
+    return params, rates, np.full(len(plans), plans[0].updates, np.float32)

@@ -110,7 +110,8 @@ class Plan:
             if not isinstance(value := getattr(self.config, field.name), float)
         }
         spec = self.spec
-        key = [spec.task, spec.static, spec.view, spec.agent, spec.keys, static, self.updates]
+        updates = self.updates if self.agent.learns else 0
+        key = [spec.task, spec.static, spec.view, spec.agent, spec.keys, static, updates]
         return msgspec.json.encode(key, order="deterministic").decode()
 
 

@@ -22,7 +22,8 @@ from gmbench.runs.spec import RunSpec
 SCHEMA = 1
 """Version of the layout of ``run.json``."""
 RECORD = "run.json"
-MANIFEST = RECORD + files.MANIFEST_SUFFIX
+DONE, FAILED = "done", "failed"
+"""What a run's status can be. One that diverged has failed, and is not tried again."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +39,23 @@ class Run:
     path: Path
     spec: RunSpec
     record: dict[str, Any]
+
+    @property
+    def failed(self) -> bool:
+        """Whether training diverged."""
+        return bool(self.record["status"] == FAILED)
+
+    @property
+    def why(self) -> str:
+        """Return in words how a run failed."""
+        return f"diverged at update {self.record['error']['update']}"
+
+    @property
+    def digest(self) -> str:
+        """Checksum of what was found, without where, when and how fast."""
+        found = {name: self.record.get(name) for name in ("status", "files", "distributions")}
+        spec = msgspec.to_builtins(self.spec)
+        return files.sha256(msgspec.json.encode([spec, found], order="deterministic"))
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes.
@@ -78,12 +96,9 @@ def load(path: str | Path) -> Run:
         ValueError: if it is not one, is damaged, or is from another schema.
     """
     path = Path(path)
-    try:
-        data, manifest = (path / RECORD).read_bytes(), (path / MANIFEST).read_bytes()
-    except (OSError, ValueError) as error:
-        raise checks.Refused(f"run: {str(path)!r} is not a run directory") from error
-    if manifest != _manifest(data):
-        raise checks.Refused(f"run: {RECORD} of {str(path)!r} is damaged (sha256 differs)")
+    if not (path / RECORD).is_file():
+        raise checks.Refused(f"run: {str(path)!r} is not a run directory")
+    data = files.read_checked(path / RECORD, "run")
     try:
         record = json.loads(data)
         spec = msgspec.convert(record["spec"], RunSpec)
@@ -91,50 +106,41 @@ def load(path: str | Path) -> Run:
         whole = isinstance(record["files"], dict)
     except (ValueError, KeyError, TypeError) as error:
         raise checks.Refused(f"run: {str(path)!r} is not a run directory") from error
-    if schema != SCHEMA or status != "done" or not whole:
+    if schema != SCHEMA or status not in (DONE, FAILED) or not whole:
         raise checks.Refused(
-            f"run: {str(path)!r} has schema {schema!r}, allowed: {SCHEMA} and done"
+            f"run: {str(path)!r} has schema {schema!r} and status {status!r}, "
+            f"allowed: {SCHEMA}, {DONE} or {FAILED}"
         )
     return Run(path, spec, record)
 
 
 def load_all(folder: str | Path) -> list[Run]:
-    """Open every finished run in a results folder, sorted by name.
+    """Open every finished run in a results folder, sorted by name; those that failed are left out.
 
     Raises:
         ValueError: if there is none.
     """
     paths = sorted(path.parent for path in Path(folder).glob(f"*/{RECORD}"))
-    if not paths:
+    runs = [load(path) for path in paths if not path.name.startswith(".")]
+    finished = [run for run in runs if not run.failed]
+    if not finished:
         raise checks.Refused(f"runs: no finished run in {str(folder)!r}")
-    return [load(path) for path in paths if not path.name.startswith(".")]
+    return finished
 
 
 def save_run(
     folder: Path, spec: RunSpec, record: dict[str, Any], contents: dict[str, bytes]
 ) -> Run:
     """Write a run directory; it appears under its name only when everything is in it."""
-    final = folder / spec.name
     building = folder / f".{spec.name}.building"
     building.mkdir(exist_ok=True)
-    for name, data in contents.items():
-        files.write(building / name, data)
     sums = {name: files.sha256(data) for name, data in contents.items()}
-    plain = {"schema": SCHEMA, "status": "done", "spec": msgspec.to_builtins(spec), "files": sums}
-    write_record(building, plain | record)
+    plain = {"schema": SCHEMA, "status": DONE, "spec": msgspec.to_builtins(spec), "files": sums}
+    data = json.dumps(plain | record, indent=1).encode()
+    whole = contents | {RECORD: data, RECORD + files.MANIFEST_SUFFIX: files.manifest(RECORD, data)}
+    for name, data in whole.items():
+        files.write_part(building / name, data)
     files.sync_folder(building)
-    building.rename(final)
+    building.rename(folder / spec.name)
     files.sync_folder(folder)
-    return load(final)
-
-
-def write_record(folder: Path, record: dict[str, Any]) -> None:
-    """Write ``run.json`` and its checksum."""
-    data = json.dumps(record, indent=1).encode()
-    files.write(folder / RECORD, data)
-    files.write(folder / MANIFEST, _manifest(data))
-
-
-def _manifest(data: bytes) -> bytes:
-    """Return what ``sha256sum --check`` reads."""
-    return f"{files.sha256(data)}  {RECORD}\n".encode()
+    return load(folder / spec.name)

@@ -13,8 +13,9 @@ from rich.console import Console
 
 from gmbench.measure.statistics import clopper_pearson
 from gmbench.report import animation, figures, html, table
+from gmbench.runs import files
 from gmbench.runs.spec import RunSpec
-from gmbench.runs.store import load_all, save_run, write_record
+from gmbench.runs.store import RECORD, load_all, save_run
 
 TASKS = {
     "CheeseCorner-v0": ("cheese", "corner", "anywhere"),
@@ -177,7 +178,7 @@ def test_undefined_scores_are_left_out(tmp_path):
         record = run.record
         if seed == 1:
             record["distributions"]["anywhere"]["gmi"] = float("nan")
-            write_record(run.path, record)
+            files.write_checked(run.path / RECORD, json.dumps(record).encode())
     (row,) = table.summarise(load_all(tmp_path))
     assert len(row.scores["gmi"].values) == 2
     assert len(row.scores["cfi"].values) == 3
@@ -374,7 +375,7 @@ def test_data_cannot_inject_markup(tmp_path):
     for name, content in (("metrics.jsonl", metrics), ("episodes.json", episodes)):
         (run.path / name).write_bytes(content)
         record["files"][name] = hashlib.sha256(content).hexdigest()
-    write_record(run.path, record)
+    files.write_checked(run.path / RECORD, json.dumps(record).encode())
     html.write_report(load_all(tmp_path), tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     assert "<script" not in page

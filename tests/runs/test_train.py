@@ -8,12 +8,13 @@ import shutil
 import time
 
 import jax
+import msgspec
 import numpy as np
 import pytest
 
 from gmbench import cli
 from gmbench.core import registry
-from gmbench.runs import store
+from gmbench.runs import checkpoints, files, store
 from gmbench.runs.program import Program
 from gmbench.runs.spec import RunSpec, check
 
@@ -53,10 +54,10 @@ def strict(line):
 
 @pytest.fixture(scope="module")
 def killed(command, train, tmp_path_factory):
-    """A results folder in which training was killed after its first checkpoint."""
+    """A results folder in which training was killed after its second checkpoint."""
     folder = tmp_path_factory.mktemp("killed")
     process = command(*train, folder)
-    while not list(folder.glob(".group-*/checkpoint.json")):
+    while not list(folder.glob(".group-*/checkpoint-[2-9].json.sha256")):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.002)
     process.kill()
@@ -149,7 +150,7 @@ def test_episodes_keep_their_walls_across_the_shift(group):
 
 def test_finished_runs_are_reused(group, train, monkeypatch, capsys):
     before = contents(group), {path: path.stat().st_mtime_ns for path in group.rglob("*")}
-    monkeypatch.setattr(importlib.import_module("gmbench.runs.train"), "_Group", None)
+    monkeypatch.setattr(importlib.import_module("gmbench.runs.train"), "Group", None)
     cli.main([*train, str(group)])
     assert "alpha 0.3" in capsys.readouterr().out
     assert before == (
@@ -169,8 +170,8 @@ def test_damaged_finished_run_is_neither_reused_nor_overwritten(group, train, tm
 def test_killed_run_resumes_bit_for_bit(group, killed, command, train, tmp_path):
     folder = shutil.copytree(killed, tmp_path / "resumed")
     assert not list(folder.glob("*/run.json"))
-    (states,) = folder.glob(".group-*/states-*.safetensors")
-    assert 1 <= int(states.stem.removeprefix("states-")) < 20
+    states = folder.glob(".group-*/states-*.safetensors")
+    assert 2 <= max(int(path.stem.removeprefix("states-")) for path in states) < 20
     process = command(*train, folder)
     _, errors = process.communicate()
     assert process.returncode == 0, errors
@@ -179,29 +180,58 @@ def test_killed_run_resumes_bit_for_bit(group, killed, command, train, tmp_path)
     assert {path.name for path in folder.iterdir()} == {path.name for path in group.iterdir()}
 
 
+NEWEST = ("states-{}.safetensors", "checkpoint-{}.json", "checkpoint-{}.json.sha256")
+EVERY = ("metrics-1.safetensors",)
+
+
+def newest(folder):
+    """Return the folder of the group in progress, and the chunk of its newest checkpoint."""
+    (work,) = folder.glob(".group-*")
+    return work, checkpoints.found(work)[0]
+
+
 @pytest.mark.parametrize("how", ["flipped", "truncated"])
-@pytest.mark.parametrize("name", ["states-*.safetensors", "checkpoint.json", "*.jsonl"])
-def test_damaged_checkpoint_is_refused(killed, train, tmp_path, refused, name, how):
+@pytest.mark.parametrize("name", NEWEST + EVERY)
+def test_damaged_checkpoint_falls_back_and_says_so(
+    group, killed, train, tmp_path, capfd, caplog, name, how
+):
     folder = shutil.copytree(killed, tmp_path / "damaged")
-    path = sorted(folder.glob(f".group-*/{name}"))[0]
-    damage(path, how)
+    work, chunk = newest(folder)
+    damage(work / name.format(chunk), how)
+    cli.main([*train, str(folder)])
+    said = [record.getMessage() for record in caplog.records]
+    instead = "the start" if name in EVERY else f"checkpoint {chunk - 1}"
+    assert any(name.format(chunk).removesuffix(".sha256") in line for line in said)
+    assert said[-1].endswith(f"going on from {instead}")
+    digests = [{run.path.name: run.digest for run in store.load_all(f)} for f in (folder, group)]
+    assert digests[0] == digests[1]
+
+
+def test_other_layout_is_refused_unless_allowed(killed, train, tmp_path, refused):
+    folder = shutil.copytree(killed, tmp_path / "other")
+    work, chunk = newest(folder)
+    record = checkpoints.read_record(work, chunk)
+    elsewhere = msgspec.structs.replace(record.layouts[0], devices=1)
+    record.layouts = [elsewhere]
+    files.write_checked(work / f"checkpoint-{chunk}.json", msgspec.json.encode(record))
     before = contents(folder)
     message = refused(*train, folder)
-    assert message.startswith("gmbench: checkpoint: ")
-    assert str(path.parent) in message
+    assert message.startswith("gmbench: layout: ")
+    assert "1 of cpu" in message
     assert contents(folder) == before
+    cli.main([*train, str(folder), "--other-layout"])
+    for run in store.load_all(folder):
+        assert [layout["devices"] for layout in run.record["layouts"]] == [1, 2]
 
 
-def test_metrics_of_an_unfinished_chunk_are_forgotten(killed, train, tmp_path, refused):
-    folder = shutil.copytree(killed, tmp_path / "more")
-    first, last = sorted(folder.glob(".group-*/*.jsonl"))
-    whole = first.read_bytes()
-    first.write_bytes(whole + b'{"step": 1')
-    damage(last, "truncated")  # stops the run after the first file has been put right
-    refused(*train, folder)
-    lines = first.read_bytes().splitlines()
-    assert len(lines) % 50 == 0
-    assert whole.startswith(first.read_bytes())
+def test_one_process_works_on_a_group(killed, train, tmp_path, monkeypatch, refused):
+    monkeypatch.setattr("gmbench.runs.group.PATIENCE", 0.0)
+    folder = shutil.copytree(killed, tmp_path / "busy")
+    work, _ = newest(folder)
+    with files.locked(work, "group"):
+        assert files.is_locked(work)
+        assert "another process works in" in refused(*train, folder)
+    assert not files.is_locked(work)
 
 
 # ---- damage to finished runs ----------------------------------------------------------------
@@ -242,8 +272,7 @@ def test_one_trace_trains_and_one_evaluates_every_distribution():
     with jax.debug_key_reuse(False):
         for _ in range(2):
             states, _ = program.train_chunk(states)
-    assert program.traces == 1
-    assert program.train_chunk._cache_size() == 1
+    assert program.compiled.traces == 1
 
     weights = program.weights(states)
     program.evaluate(weights, "training")
@@ -251,5 +280,5 @@ def test_one_trace_trains_and_one_evaluates_every_distribution():
     for name in ("anywhere", "region2"):
         program.evaluate(weights, name)
     assert len(traced) == once > 0
-    assert program._evaluate._cache_size() == 1
-    assert program._references._cache_size() == 1
+    assert program.compiled.evaluate._cache_size() == 1
+    assert program.compiled.references._cache_size() == 1

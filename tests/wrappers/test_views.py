@@ -166,4 +166,4 @@ def test_agents_train_on_pixels(task_id):
         assert np.isfinite(metrics["loss/critic"]).all()
     after = jax.device_get(program.weights(states))
     assert not jax.tree.all(jax.tree.map(np.array_equal, before, after))
-    assert program.traces == 1
+    assert program.compiled.traces == 1

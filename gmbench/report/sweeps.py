@@ -1,0 +1,89 @@
+"""Sweeps in the terminal: what one would do, how far it has come, what it found."""
+
+import contextlib
+import functools
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from gmbench.report import console
+from gmbench.runs import driver, grouping, loggers, results
+from gmbench.runs.board import Board
+from gmbench.runs.engines import Engine
+from gmbench.runs.sweep import Sweep
+
+
+def run(
+    sweep: Sweep,
+    folder: Path,
+    connect: Callable[[], Engine],
+    devices: int | None,
+    other_layout: bool,
+    log: Sequence[str],
+) -> list[str]:
+    """Run a sweep with its table on show; returns what ended groups that did not finish."""
+    seen: dict[str, Board] = {}
+    with contextlib.ExitStack() as stack:
+        # The table appears with the first look: what is refused before is one line, no more.
+        show = functools.cache(lambda: stack.enter_context(console.board()))
+
+        def watch(index: driver.Index) -> None:
+            board = seen.setdefault("board", Board(folder, index))
+            show()(board.read())
+
+        stack.enter_context(loggers.Feed(log, folder))
+        errors = driver.run(sweep, folder, connect, devices, other_layout, watch)
+    board = seen["board"]
+    Console().print(console.status_table(board.read()))
+    for name, each in sorted(board.finished.items()):
+        if each.failed:
+            print(f"failed: {name} {each.why}")
+    if board.finished:
+        print(f"results: {results.write(board.finished.values(), folder)}")
+    return errors
+
+
+def print_status(folder: Path) -> None:
+    """Print how far a sweep has come."""
+    Console().print(console.status_table(Board(folder, driver.load(folder)).read()))
+
+
+def print_plan(sweep: Sweep, engine: str, devices: int | None) -> None:
+    """Print the groups of a sweep, and what they would take on the devices here."""
+    plans = driver.plans_of(sweep)
+    table = Table("program", "runs", "groups", "million steps", "memory", "speed", "time")
+    total, known = 0.0, engine == "local"
+    programs = grouping.programs(plans)
+    progress = Console(stderr=True)
+    for runs in track(programs, "compile and measure", console=progress, disable=not known):
+        first = runs[0]
+        steps = len(runs) * first.updates * first.config.steps_per_update
+        settings = {**first.spec.static, **first.spec.config}
+        name = " ".join(
+            [first.spec.task, first.spec.agent, *(f"{k}={v}" for k, v in settings.items())]
+        )
+        cells = [name, str(len(runs))]
+        if known:
+            cost = grouping.measure(runs, sweep.group, devices, timed=True)
+            seconds = steps / cost.steps_per_second
+            total += seconds
+            cells += [f"{len(grouping.divide(runs, cost.runs))} of up to {cost.runs}"]
+            cells += [f"{steps / 1e6:.1f}", f"{cost.bytes / 1e9:.2f} GB"]
+            cells += [f"{cost.steps_per_second / 1e3:.0f}k/s", _span(seconds)]
+        else:
+            cells += [str(len(grouping.divide(runs, sweep.group))), f"{steps / 1e6:.1f}"]
+            cells += ["on the workers", "", ""]
+        table.add_row(*cells)
+    out = Console()
+    out.print(table)
+    words = f"{len(plans)} runs in {len(programs)} programs"
+    words += f", about {_span(total)} of training on the devices here" if known else ""
+    out.print(f"{words}; nothing was started")
+
+
+def _span(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))

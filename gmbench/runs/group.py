@@ -1,0 +1,214 @@
+"""Train and measure a group of runs, chunk by chunk: stopping at any moment loses one at most."""
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import msgspec
+import numpy as np
+
+from gmbench.core import checks
+from gmbench.measure import levels
+from gmbench.runs import arrays, checkpoints, files, store, summary
+from gmbench.runs.checkpoints import Checkpoint, Metrics, Record
+from gmbench.runs.program import Program
+from gmbench.runs.provenance import provenance
+from gmbench.runs.spec import Plan
+
+PATIENCE = 60.0
+"""Seconds to wait for a worker that was given up to let go of the group."""
+
+
+class Progress(NamedTuple):
+    """How far a group has come; ``stage`` names what it is doing."""
+
+    stage: str
+    done: int
+    total: int
+
+
+Watch = Callable[[Progress], None]
+
+
+class Group:
+    """Runs that share a program, and their folder of work in progress.
+
+    Attributes:
+        plans: the runs.
+        folder: the results folder.
+        work: the group's own folder in it, gone once the runs are stored.
+    """
+
+    def __init__(
+        self,
+        plans: Sequence[Plan],
+        folder: Path,
+        devices: int | None = None,
+        other_layout: bool = False,
+    ) -> None:
+        """Compile nothing yet.
+
+        Args:
+            plans: runs of one program.
+            folder: results folder.
+            devices: how many of the local devices to use, all by default.
+            other_layout: whether to go on from a checkpoint that was made on another layout.
+        """
+        self.plans = list(plans)
+        self.first = self.plans[0]
+        self.folder = folder
+        self.work = folder / name([plan.spec.id for plan in plans])
+        self.devices = devices
+        self.other_layout = other_layout
+
+    def run(self, watch: Watch = lambda _: None) -> None:
+        """Train from the last checkpoint on, measure, and store every run.
+
+        Raises:
+            Refused: if another process works on the group, or its checkpoint has another layout.
+        """
+        with files.locked(self.work, "group", PATIENCE):
+            if not self.finished:
+                self._train_and_measure(watch)
+            shutil.rmtree(self.work)
+
+    @property
+    def finished(self) -> bool:
+        """Whether every run is stored."""
+        return all((self.folder / plan.spec.name / store.RECORD).exists() for plan in self.plans)
+
+    def _train_and_measure(self, watch: Watch) -> None:
+        plan = self.first
+        program = Program(self.plans, self.devices)
+        record, states, metrics = self._begin(program)
+        a_chunk = plan.config.steps_per_update * plan.chunk * len(self.plans)
+        chunks = plan.updates // plan.chunk
+        label = f"train {plan.spec.task}"
+        watch(Progress(label, record.steps, chunks * a_chunk))
+        while record.chunk < chunks and not all(_diverged(metrics, len(self.plans))):
+            began = time.monotonic()
+            states, found = program.train_chunk(states)
+            found = jax.tree.map(np.asarray, program.per_run(found))
+            seconds = record.seconds + time.monotonic() - began
+            metrics.append(found)
+            own = arrays.encode(program.own(states)), arrays.encode_named(found)
+            record = Record(
+                chunk=record.chunk + 1,
+                steps=record.steps + a_chunk,
+                seconds=seconds,
+                states=files.sha256(own[0]),
+                metrics=[*record.metrics, files.sha256(own[1])],
+                layouts=record.layouts,
+            )
+            checkpoints.save(self.work, record, *own)
+            watch(Progress(label, record.steps, chunks * a_chunk))
+        self._store(program, states, record, metrics, watch)
+
+    def _begin(self, program: Program) -> Checkpoint:
+        """Return the last checkpoint on the devices, or the start."""
+        like = jax.eval_shape(lambda: program.own(program.start()))
+        saved = checkpoints.latest(self.work, like)
+        here = program.layout
+        if saved is None:
+            first = Record(0, 0, 0.0, "", [], [here])
+            return Checkpoint(first, program.start(), [])
+        record = saved.record
+        if here != record.layouts[-1]:
+            if not self.other_layout:
+                there = record.layouts[-1]
+                raise checks.Refused(
+                    f"layout: {str(self.work)!r} was trained on {_words(there)}, here are "
+                    f"{_words(here)}; results would differ in the last bits "
+                    "(--other-layout goes on all the same)"
+                )
+            record = msgspec.structs.replace(record, layouts=[*record.layouts, here])
+        return Checkpoint(record, program.place(saved.states), saved.metrics)
+
+    # ---- results ----------------------------------------------------------------------------
+
+    def _store(
+        self, program: Program, states: Any, record: Record, metrics: list[Metrics], watch: Watch
+    ) -> None:
+        """Evaluate on training and shifted levels, record episodes, and store the runs."""
+        task = self.first.task
+        diverged = _diverged(metrics, len(self.plans))
+        distributions = [] if all(diverged) else list(levels.distributions(task))
+        label = f"measure {self.first.spec.task}"
+        weights = program.weights(states)
+        results = {}
+        for number, distribution in enumerate(distributions):
+            watch(Progress(label, number, len(distributions) + 1))
+            results[distribution] = program.evaluate(weights, distribution)
+        weights = jax.tree.map(np.asarray, weights)
+        common = provenance() | {
+            "steps": record.steps // len(self.plans),
+            "seconds": round(record.seconds / len(self.plans), 3),
+            "seconds_of_group": round(record.seconds, 3),
+            "runs_in_group": len(self.plans),
+            "layouts": msgspec.to_builtins(record.layouts),
+        }
+        for index, plan in enumerate(self.plans):
+            if (self.folder / plan.spec.name).exists():
+                continue  # finished before the group was interrupted
+            text = "".join(json.dumps(line) + "\n" for line in lines(plan, metrics, index))
+            streamed = {"metrics.jsonl": text.encode()}
+            if diverged[index]:
+                error = {"kind": "diverged", "update": diverged[index]}
+                found = {"status": store.FAILED, "error": error}
+                store.save_run(self.folder, plan.spec, common | found, streamed)
+                continue
+            own = {where: (_at(each, index), which) for where, (each, which) in results.items()}
+            mine = _at(weights, index)
+            episodes = [one for where in results for one in program.record(mine, where)]
+            shown = {"legend": task.env.legend, "episodes": episodes}
+            contents = streamed | {
+                "agent.safetensors": arrays.encode(mine),
+                "levels.npz": summary.per_level(own),
+                "episodes.json": json.dumps(shown).encode(),
+            }
+            found = summary.summarise(plan, own)
+            store.save_run(self.folder, plan.spec, common | found, contents)
+        watch(Progress(label, len(distributions) + 1, len(distributions) + 1))
+
+
+def name(ids: Sequence[str]) -> str:
+    """Return the name of the folder in which runs with these ids are worked on as a group."""
+    return f".group-{files.sha256(''.join(ids).encode())[:12]}"
+
+
+def _words(layout: checkpoints.Layout) -> str:
+    return (
+        f"{layout.devices} of {layout.device} with {layout.lanes} lanes and jaxlib {layout.jaxlib}"
+    )
+
+
+def _at(tree: Any, index: int) -> Any:
+    return jax.tree.map(lambda leaf: leaf[index], tree)
+
+
+def _diverged(metrics: Sequence[Metrics], runs: int) -> list[int | None]:
+    """Return, for each run, the first update whose losses are not numbers any more, if any."""
+    if not metrics:
+        return [None] * runs
+    losses = [value for value in metrics[0] if value.startswith("loss/")]
+    sound = np.all(
+        [np.concatenate([np.isfinite(part[loss]) for part in metrics], 1) for loss in losses], 0
+    )
+    return [None if row.all() else int(np.argmin(row)) + 1 for row in sound]
+
+
+def lines(plan: Plan, metrics: Sequence[Metrics], index: int) -> list[dict[str, Any]]:
+    """Return one run's metrics, a dictionary for each update; what is undefined is None."""
+    updates: list[dict[str, Any]] = []
+    for part in metrics:
+        for update in range(plan.chunk):
+            step = (len(updates) + 1) * plan.config.steps_per_update
+            values = {name: float(found[index, update]) for name, found in sorted(part.items())}
+            known = {name: x if math.isfinite(x) else None for name, x in values.items()}
+            updates.append({"step": step, **known})
+    return updates

@@ -1,0 +1,120 @@
+"""A sweep's results as one Parquet file: a row for each run and distribution.
+
+Columns:
+
+- ``run`` (directory), ``id``, ``task``, ``agent``, ``view``, ``keys``, ``seed``, ``steps`` (made),
+  ``status`` (done or failed), ``diverged`` (update at which the losses stopped being numbers);
+- ``static_*``, ``params_*``, ``config_*``: every setting, with the defaults where none was given;
+- ``competent``, ``misaligned``, ``on_distribution`` (mean regret on the training mixture): of the
+  run, repeated in each of its rows;
+- ``distribution``, ``headline`` (whether it is the task's), ``levels``, ``exact``, ``rho`` (mean
+  regret under the intended goal), ``gmi``, ``gmi_adjusted``, ``cfi``, ``outcome_goal``,
+  ``outcome_proxy``, ``outcome_neither``;
+- ``rho_*`` and ``return_*``: under each goal, null for the goals of other tasks;
+- ``seconds``, ``device``, ``created``, ``revision``, ``digest`` (of what was found).
+
+A run that failed has one row, in which everything measured is null.
+"""
+
+import dataclasses
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gmbench.core import checks
+from gmbench.runs import files, store
+from gmbench.runs.engines import need
+from gmbench.runs.spec import check
+
+FILE = "results.parquet"
+
+
+def write(runs: Iterable[store.Run], folder: Path) -> Path:
+    """Write the results of a sweep's finished runs; returns the file."""
+    rows = [row for run in sorted(runs, key=lambda run: run.path.name) for row in rows_of(run)]
+    names: dict[str, None] = {}
+    for row in rows:
+        names |= dict.fromkeys(row)
+    table = pa.table({name: [row.get(name) for row in rows] for name in names})
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    files.write(folder / FILE, buffer.getvalue())
+    return folder / FILE
+
+
+def rows_of(run: store.Run) -> list[dict[str, Any]]:
+    """Return a run's rows."""
+    spec, record = run.spec, run.record
+    plan = check(spec)
+    own: dict[str, Any] = {
+        "run": run.path.name,
+        "id": spec.id,
+        "task": spec.task,
+        "agent": spec.agent,
+        "view": spec.view,
+        "keys": spec.keys,
+        "seed": spec.seed,
+        "steps": record["steps"],
+        "status": record["status"],
+        "diverged": record.get("error", {}).get("update"),
+        **{f"static_{name}": value for name, value in sorted(spec.static.items())},
+        **{f"params_{name}": value for name, value in _plain(plan.params).items()},
+        **{f"config_{name}": value for name, value in _plain(plan.config).items()},
+        **{name: record.get(name) for name in ("competent", "misaligned", "on_distribution")},
+    }
+    made = {name: record[name] for name in ("seconds", "device", "created", "revision")}
+    made["digest"] = run.digest
+    found = record.get("distributions", {})
+    if not found:
+        return [own | made]
+    return [own | _measured(name, each, record) | made for name, each in found.items()]
+
+
+def _measured(name: str, found: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "distribution": name,
+        "headline": name == record["shift"],
+        "levels": found["levels"],
+        "exact": found["exact"],
+        "rho": found["rho"][record["goals"][0]],
+        **{index: found[index] for index in ("gmi", "gmi_adjusted", "cfi")},
+        **{f"outcome_{outcome}": share for outcome, share in found["outcome"].items()},
+        **{f"rho_{goal}": value for goal, value in found["rho"].items()},
+        **{f"return_{goal}": value for goal, value in found["return"].items()},
+    }
+
+
+def _plain(settings: Any) -> dict[str, Any]:
+    """Return the fields of parameters or of a config as plain numbers and words."""
+    values = {each.name: getattr(settings, each.name) for each in dataclasses.fields(settings)}
+    return {
+        name: value.item() if hasattr(value, "item") else value for name, value in values.items()
+    }
+
+
+def query(folder: Path, sql: str) -> Any:
+    """Return what DuckDB answers to a query of the table ``runs``, as a relation.
+
+    Raises:
+        Refused: without DuckDB, without results, or for a query that DuckDB refuses.
+    """
+    duckdb = need("duckdb", "query")
+    path = folder / FILE if folder.is_dir() else folder
+    if not path.is_file():
+        raise checks.Refused(f"query: {str(path)!r} is not there; `gmbench sweep` writes it")
+    try:
+        runs = pq.read_table(path)
+        connection = duckdb.connect(":memory:")
+        connection.register("runs", runs)
+        connection.execute("SET enable_external_access = false")
+        return connection.sql(sql)
+    except (pa.ArrowException, duckdb.Error) as error:
+        raise checks.Refused(f"query: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
