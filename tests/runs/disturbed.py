@@ -1,6 +1,6 @@
 """Run the command line and disturb it: ``disturbed.py HOW FOLDER ARGUMENTS...``.
 
-HOW is ``count`` (print how many times something in the folder was opened, renamed, made or removed),
+HOW is ``count`` (print how often something in the folder was opened, renamed, made or removed),
 ``kill=N`` (send SIGKILL at the N-th of these), ``full=N`` (the disk is full from the N-th on),
 ``clock=SECONDS`` (the clock is set back so far, half-way through) or ``none``.
 """
