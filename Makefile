@@ -12,7 +12,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types bench-check
+.PHONY: help demo test nightly lint types bench-check
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1 \t/p' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ demo: .venv/installed  ## Train, evaluate and report the suite GMB-quick-v0 (a f
 
 test: .venv/installed-dev  ## Run the tests
 	$(BIN)/python -m pytest -n 2
+
+nightly: .venv/installed-dev  ## Run what is too slow for every change (hours)
+	$(BIN)/python -m pytest -n 2 -m nightly
 
 lint: .venv/installed-dev  ## Check style and formatting
 	$(BIN)/ruff check

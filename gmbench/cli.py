@@ -103,9 +103,13 @@ class Train:
     """Results folder."""
     other_layout: bool = False
     """Go on from checkpoints made on other devices; results then differ in the last bits."""
+    distributed: str | None = None
+    """Share one run with other processes that run this command: auto (Slurm, TPU pods), or
+    HOST:PORT/COUNT/NUMBER of the first process, of processes, and of this one."""
 
     def run(self) -> None:
         """Train, then print the table."""
+        _join(self.distributed)
         from gmbench.core import checks
         from gmbench.runs.spec import RunSpec
 
@@ -430,6 +434,28 @@ def main(arguments: list[str] | None = None) -> None:
 def _fail(message: str) -> None:
     print(f"gmbench: {message}", file=sys.stderr)
     sys.exit(2)
+
+
+def _join(processes: str | None) -> None:
+    """Join the processes that share a run, if there are several."""
+    import jax
+
+    from gmbench.core import checks
+
+    if processes is None:
+        return
+    coordinator, *numbers = processes.split("/")
+    if processes != "auto" and (len(numbers) != 2 or not all(n.isdigit() for n in numbers)):
+        raise checks.Refused(f"distributed: {processes!r} is neither auto nor HOST:PORT/COUNT/NUMBER")
+    try:
+        if processes == "auto":
+            jax.distributed.initialize()
+        else:
+            count, number = map(int, numbers)
+            jax.distributed.initialize(coordinator, count, number, initialization_timeout=60)
+    except (RuntimeError, ValueError) as error:
+        words = " ".join(str(error).split())[:200]
+        raise checks.Refused(f"distributed: cannot join {processes!r} ({words})") from error
 
 
 def _use_all_cores() -> None:

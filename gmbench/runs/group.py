@@ -1,5 +1,6 @@
 """Train and measure a group of runs, chunk by chunk: stopping at any moment loses one at most."""
 
+import contextlib
 import json
 import math
 import shutil
@@ -11,12 +12,13 @@ from typing import Any, NamedTuple
 import jax
 import msgspec
 import numpy as np
+from jax.experimental import multihost_utils
 
 from gmbench.core import checks
 from gmbench.measure import levels
 from gmbench.runs import arrays, checkpoints, files, store, summary
 from gmbench.runs.checkpoints import Checkpoint, Metrics, Record
-from gmbench.runs.program import Program
+from gmbench.runs.program import Program, on_host
 from gmbench.runs.provenance import provenance
 from gmbench.runs.spec import Plan
 
@@ -72,10 +74,14 @@ class Group:
         Raises:
             Refused: if another process works on the group, or its checkpoint has another layout.
         """
-        with files.locked(self.work, "group", PATIENCE):
+        with contextlib.ExitStack() as stack:
+            if is_chief():
+                stack.enter_context(files.locked(self.work, "group", PATIENCE))
             if not self.finished:
                 self._train_and_measure(watch)
-            shutil.rmtree(self.work)
+            if is_chief():
+                shutil.rmtree(self.work)
+            everyone_here("stored")
 
     @property
     def finished(self) -> bool:
@@ -96,7 +102,7 @@ class Group:
             found = jax.tree.map(np.asarray, program.per_run(found))
             seconds = record.seconds + time.monotonic() - began
             metrics.append(found)
-            own = arrays.encode(program.own(states)), arrays.encode_named(found)
+            own = arrays.encode(program.own(on_host(states))), arrays.encode_named(found)
             record = Record(
                 chunk=record.chunk + 1,
                 steps=record.steps + a_chunk,
@@ -105,14 +111,14 @@ class Group:
                 metrics=[*record.metrics, files.sha256(own[1])],
                 layouts=record.layouts,
             )
-            checkpoints.save(self.work, record, *own)
+            if is_chief():
+                checkpoints.save(self.work, record, *own)
             watch(Progress(label, record.steps, chunks * a_chunk))
         self._store(program, states, record, metrics, watch)
 
     def _begin(self, program: Program) -> Checkpoint:
         """Return the last checkpoint on the devices, or the start."""
-        like = jax.eval_shape(lambda: program.own(program.start()))
-        saved = checkpoints.latest(self.work, like)
+        saved = checkpoints.latest(self.work, program.like)
         here = program.layout
         if saved is None:
             first = Record(0, 0, 0.0, "", [], [here])
@@ -144,6 +150,8 @@ class Group:
         for number, distribution in enumerate(distributions):
             watch(Progress(label, number, len(distributions) + 1))
             results[distribution] = program.evaluate(weights, distribution)
+        if not is_chief():
+            return
         weights = jax.tree.map(np.asarray, weights)
         common = provenance() | {
             "steps": record.steps // len(self.plans),
@@ -174,6 +182,17 @@ class Group:
             found = summary.summarise(plan, own)
             store.save_run(self.folder, plan.spec, common | found, contents)
         watch(Progress(label, len(distributions) + 1, len(distributions) + 1))
+
+
+def is_chief() -> bool:
+    """Whether this process writes, of those that share a run."""
+    return jax.process_index() == 0
+
+
+def everyone_here(moment: str) -> None:
+    """Wait for the other processes that share a run, if there are any."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(moment)
 
 
 def name(ids: Sequence[str]) -> str:

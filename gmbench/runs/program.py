@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Key
 
@@ -42,8 +43,13 @@ class Program:
         """Lay the runs over the local devices, all of them or so many."""
         self.plans = list(plans)
         self.first = self.plans[0]
-        here = jax.local_devices()
+        here = jax.devices()  # those of all processes, where several share one run
         copies = getattr(self.first.config, "devices", 1)
+        if jax.process_count() > 1 and copies != len(here):
+            raise checks.Refused(
+                f"devices: {copies} for each run, but the {jax.process_count()} processes have "
+                f"{len(here)}; processes share one run by --config devices={len(here)}"
+            )
         for asked in (copies, devices or 1):
             if asked > len(here):
                 raise checks.Refused(f"devices: {asked} are asked for, {len(here)} are here")
@@ -62,7 +68,7 @@ class Program:
 
     def place(self, tree: Any) -> Any:
         """Put arrays with a leading run axis onto the devices, a lane each."""
-        return jax.device_put(self._filled(tree), self.compiled.spread)
+        return put(self._filled(tree), self.compiled.spread)
 
     def _filled(self, tree: Any) -> Any:
         """Give the lanes that no run needs the values of the first run's."""
@@ -84,7 +90,12 @@ class Program:
     def start(self) -> Any:
         """Return the training states of all lanes."""
         given = self.compiled.copied((self.keys, *_traced(self.lanes)))
-        return self.compiled.start(*jax.device_put(given, self.compiled.spread))
+        return self.compiled.start(*put(given, self.compiled.spread))
+
+    @property
+    def like(self) -> Any:
+        """Shapes and dtypes of the runs' training states."""
+        return jax.eval_shape(self.own, self.compiled.states)
 
     def train_chunk(self, states: Any) -> Any:
         """``states -> (states, metrics)``; the given states are donated."""
@@ -92,7 +103,7 @@ class Program:
 
     def per_run(self, tree: Any) -> Any:
         """Return each run's part of what training returns: one lane, and its first copy."""
-        return self.own(self.compiled.one_copy(tree))
+        return self.own(self.compiled.one_copy(on_host(tree)))
 
     def weights(self, states: Any) -> Any:
         """Return the part of the training states that the finished agents consist of."""
@@ -102,7 +113,7 @@ class Program:
         """Return each run's results on a distribution (leading run axis), and the level set."""
         keys = jax.vmap(lambda key: jax.random.fold_in(key, 1))(self.keys)
         by_run = NamedSharding(self.compiled.mesh, PartitionSpec(AXES[0]))
-        own = jax.device_put((self._filled(weights), keys), by_run)
+        own = put((self._filled(weights), keys), by_run)
         level_set, shared = self.compiled.measured_on(distribution)
         results = self.compiled.evaluate(*own, *shared)
         return jax.tree.map(np.asarray, self.own(results)), level_set
@@ -117,6 +128,32 @@ class Program:
             {"distribution": distribution, "pair": pair, "outcome": outcome, "frames": shown}
             for pair, (outcome, shown) in enumerate(zip(outcomes, frames, strict=True))
         ]
+
+
+def put(tree: Any, sharding: NamedSharding) -> Any:
+    """Lay arrays that every process has over the devices of all processes."""
+    if jax.process_count() == 1:
+        return jax.device_put(tree, sharding)
+
+    def lay(leaf: Any) -> Any:
+        if hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            data = lay(jax.random.key_data(leaf))
+            return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
+        whole = np.asarray(leaf)
+        return jax.make_array_from_callback(whole.shape, sharding, lambda part: whole[part])
+
+    return jax.tree.map(lay, tree)
+
+
+def on_host(tree: Any) -> Any:
+    """Return arrays that every process can read, keys as their data if there are several."""
+    if jax.process_count() == 1:
+        return tree
+    plain = jax.tree.map(
+        lambda x: jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x,
+        tree,
+    )
+    return multihost_utils.process_allgather(plain, tiled=True)
 
 
 class Compiled:
@@ -189,13 +226,17 @@ class Compiled:
     @functools.cached_property
     def train_chunk(self) -> Any:
         """``training``, compiled: what was compiled to be measured need not be again to be run."""
+        return self.training.lower(self.states).compile()
+
+    @functools.cached_property
+    def states(self) -> Any:
+        """Shapes, dtypes and places of the training states."""
         alike = [self.plan] * self.lanes
         given = self.copied((_keys(alike), *_traced(alike)))
-        states = jax.tree.map(
+        return jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=self.spread),
             jax.eval_shape(self.start, *given),
         )
-        return self.training.lower(states).compile()
 
     @property
     def bytes(self) -> int:
@@ -238,7 +279,7 @@ class Compiled:
             params = levels.parameters(task, distribution)
             reference = self.references(jax.random.key(0), level_set.levels, params)
             everywhere = NamedSharding(self.mesh, PartitionSpec())
-            shared = jax.device_put((level_set.levels, reference, params), everywhere)
+            shared = put((level_set.levels, reference, params), everywhere)
             self._measured[distribution] = (level_set, shared)
         return self._measured[distribution]
 

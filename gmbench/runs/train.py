@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gmbench.core import checks
-from gmbench.runs import files, store
-from gmbench.runs.group import Group, Watch
-from gmbench.runs.spec import Plan, RunSpec, check
+from gmbench.runs import files, grouping, store
+from gmbench.runs.group import Group, Watch, everyone_here
+from gmbench.runs.spec import RunSpec, check
 
 
 def train(
@@ -35,10 +35,8 @@ def train(
     folder = files.writable(Path(folder))
     names = [plan.spec.name for plan in plans]
     finished = {name: store.load(folder / name) for name in names if (folder / name).exists()}
-    groups: dict[str, list[Plan]] = {}
-    for plan in plans:
-        groups.setdefault(plan.program, []).append(plan)
-    for group in groups.values():
+    everyone_here("begun")
+    for group in grouping.programs(plans):
         if not all(plan.spec.name in finished for plan in group):
             Group(group, folder, other_layout=other_layout).run(watch)
     return [store.load(folder / spec.name) for spec in specs]

@@ -3,12 +3,16 @@
 The devices are set before JAX begins, so each layout computes in a process of its own.
 """
 
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from gmbench.runs import store
 
 SCRIPT = """
 import sys
@@ -70,3 +74,36 @@ def test_training_agrees_after_one_update(found):
     assert len(names) > 4
     for name in names:
         np.testing.assert_allclose(found[1][name], found[4][name], atol=1e-5)
+
+
+def test_processes_share_a_run(tmp_path, command):
+    """Two processes with a device each train what one process with two devices trains."""
+    config = ("envs=16", "rollout=4", "slots=2", "network=mlp", "devices=2")
+    run = ("train", "CheeseCorner-v0", "--size", 5, "--steps", 2000, "--config", *config)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = "127.0.0.1:{}".format(free.getsockname()[1])
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "1"}
+    both = [
+        command(
+            *run,
+            *("--out", tmp_path / "two", "--distributed", f"{address}/2/{number}"),
+            env=environment,
+        )
+        for number in range(2)
+    ]
+    for process in both:
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors
+    one = command(*run, "--out", tmp_path / "one", env=environment | {"JAX_NUM_CPU_DEVICES": "2"})
+    _, errors = one.communicate()
+    assert one.returncode == 0, errors
+    (ours,), (theirs,) = (store.load_all(tmp_path / name) for name in ("two", "one"))
+    assert ours.digest == theirs.digest
+    assert ours.record["layouts"] == theirs.record["layouts"]
+
+
+@pytest.mark.parametrize("processes", ["here", "127.0.0.1:9/2", "127.0.0.1:9/two/0"])
+def test_malformed_processes_are_refused(refused, tmp_path, processes):
+    arguments = ("--out", tmp_path / "out", "--distributed", processes)
+    assert "is neither auto nor HOST" in refused("train", "CheeseCorner-v0", *arguments)
