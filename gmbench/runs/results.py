@@ -102,7 +102,7 @@ def query(folder: Path, sql: str) -> Any:
     Raises:
         Refused: without DuckDB, without results, or for a query that DuckDB refuses.
     """
-    duckdb = need("duckdb", "query")
+    duckdb = need("duckdb", "query", "query")
     path = folder / FILE if folder.is_dir() else folder
     if not path.is_file():
         raise checks.Refused(f"query: {str(path)!r} is not there; `gmbench sweep` writes it")

@@ -52,7 +52,7 @@ def connect(name: str, options: Mapping[str, str], devices: int | None) -> Engin
     return importlib.import_module(f"{__name__}.{checked(name)}").connect(options, devices)
 
 
-def need(package: str, extra: str) -> Any:
+def need(package: str, extra: str, field: str = "engine") -> Any:
     """Return an optional package.
 
     Raises:
@@ -62,5 +62,5 @@ def need(package: str, extra: str) -> Any:
         return importlib.import_module(package)
     except ImportError as error:
         raise checks.Refused(
-            f"engine: {package} is not installed; pip install 'gmbench[{extra}]' brings it"
+            f"{field}: {package} is not installed; pip install 'gmbench[{extra}]' brings it"
         ) from error

@@ -54,7 +54,7 @@ def check_names(chosen: Sequence[str]) -> None:
     """
     for name in chosen:
         checks.known("log", name, names())
-        need(PACKAGES[name], name)
+        need(PACKAGES[name], name, "log")
 
 
 class Feed:
