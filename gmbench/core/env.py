@@ -179,6 +179,17 @@ class Environment(environment.Environment, abc.ABC, Generic[State, Params]):  # 
         """Names of the goals, the intended one first."""
         return tuple(self.goals)
 
+    def restart(self, state: State, level: Level) -> State:
+        """Return the state in which the next episode begins, on ``level`` unless a series goes on.
+
+        Args:
+            state: the last one of an episode that has ended. Only wrappers whose state outlives
+                an episode read it.
+            level: a fresh level.
+        """
+        del state
+        return self.start(level)
+
     def reset_to_level(self, level: Level, params: Params) -> tuple[Observation, State]:
         """Begin an episode on a given level."""
         del params

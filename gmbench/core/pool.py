@@ -92,7 +92,7 @@ def reset(
     env: Environment[Any, Any], states: EnvState, done: Bool[Array, " envs"], fresh: Level
 ) -> EnvState:
     """Put the environments that are ``done`` at the start of their ``fresh`` level."""
-    return jax.tree.map(partial(jnp.where, done), begin(env, fresh), states)
+    return jax.tree.map(partial(jnp.where, done), over_envs(env.restart)(states, fresh), states)
 
 
 def fill(

@@ -82,6 +82,10 @@ class View(Environment[Any, Any]):
         """As in the wrapped environment."""
         return self.env.start(level)
 
+    def restart(self, state: Any, level: Level) -> Any:
+        """As in the wrapped environment."""
+        return self.env.restart(state, level)
+
     def transition(
         self, key: PRNGKeyArray | None, state: Any, action: Int[Array, ""], params: EnvParams
     ) -> Any:
@@ -173,6 +177,11 @@ class Stateful(View):
             return lambda state, action, after: goal(state.inner, action, after.inner)
 
         return {name: of_inner(goal) for name, goal in self.env.goals.items()}
+
+    def restart(self, state: Any, level: Level) -> Any:
+        """Begin where the wrapped environment begins its next episode."""
+        inner = self.env.restart(state.inner, level)
+        return self.start(inner.level).replace(inner=inner)
 
     def reward(self, state: Any, action: Int[Array, ""], next_state: Any) -> Float[Array, ""]:
         """Of the wrapped states."""
