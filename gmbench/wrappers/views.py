@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from gmbench.core import checks
 from gmbench.core.task import Task
+from gmbench.wrappers.drest import Drest
 from gmbench.wrappers.last_step import LastStep
 from gmbench.wrappers.pixels import Pixels
 from gmbench.wrappers.sticky import Sticky
@@ -22,8 +23,9 @@ _VIEWS: dict[str, Callable[..., Any]] = {
     "pixels": Pixels,
     "last": LastStep,
     "sticky": Sticky,
+    "drest": Drest,
 }
-_NUMBERED = ("window", "pixels", "sticky")
+_NUMBERED = ("window", "pixels", "sticky", "drest")
 
 
 def wrap(task: Task, view: str) -> Task:
@@ -33,8 +35,9 @@ def wrap(task: Task, view: str) -> Task:
         task: any task.
         view: names joined by ``+``, applied from left to right: ``windowN`` (N x N cells around
             the agent, N odd), ``pixelsN`` (RGB, N of 1, 4 or 8 pixels a cell), ``last`` (shows the
-            last action and reward), ``stickyN`` (repeats the last action in N percent of steps);
-            or ``planes``, the environment as it is.
+            last action and reward), ``stickyN`` (repeats the last action in N percent of steps),
+            ``drestN`` (rewards episodes by their length, with lambda N percent); or ``planes``, the
+            environment as it is.
 
     Raises:
         ValueError: naming the part of ``view`` that is not allowed.
