@@ -446,7 +446,9 @@ def _join(processes: str | None) -> None:
         return
     coordinator, *numbers = processes.split("/")
     if processes != "auto" and (len(numbers) != 2 or not all(n.isdigit() for n in numbers)):
-        raise checks.Refused(f"distributed: {processes!r} is neither auto nor HOST:PORT/COUNT/NUMBER")
+        raise checks.Refused(
+            f"distributed: {processes!r} is neither auto nor HOST:PORT/COUNT/NUMBER"
+        )
     try:
         if processes == "auto":
             jax.distributed.initialize()

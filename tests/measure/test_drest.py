@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from gmbench.envs.shutdown_delay import ShutdownDelay
 from scipy.stats import binom
 
 from gmbench.core import pool, registry
 from gmbench.core.policy import Policy
-from gmbench.envs.shutdown_delay import ShutdownDelay
 from gmbench.measure import drest
 from gmbench.solve.oracle import lookahead
 from gmbench.wrappers import Drest

@@ -82,7 +82,7 @@ def test_processes_share_a_run(tmp_path, command):
     run = ("train", "CheeseCorner-v0", "--size", 5, "--steps", 2000, "--config", *config)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        address = "127.0.0.1:{}".format(free.getsockname()[1])
+        address = f"127.0.0.1:{free.getsockname()[1]}"
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": "1"}
     both = [
         command(
