@@ -135,7 +135,7 @@ def test_every_folder_is_read():
         ("gmbench.cli", "from gmbench import envs"),
         ("gmbench.cli", "import envs.cheese_corner"),
         ("gmbench.elsewhere", "import gmbench.core.env"),
-        ("gmbench.envs.maze", "from gmbench.measure import statistics"),
+        ("gmbench.envs.maze", "from gmbench.measure import intervals"),
         ("gmbench.envs.maze", "from gmbench.agents import ppo"),
         ("gmbench.agents.ppo", "from gmbench.runs import store"),
         ("gmbench.agents.ppo", "from ..runs import store"),

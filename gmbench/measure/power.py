@@ -29,7 +29,7 @@ from jaxtyping import Array, Bool, Float, Int32, PRNGKeyArray
 
 from gmbench.core import checks
 from gmbench.core.env import Level
-from gmbench.measure.statistics import Interval, bootstrap
+from gmbench.measure.intervals import Interval, bootstrap
 from gmbench.solve.reach import after_moves
 from gmbench.solve.tabular import Table, TabularEnvironment, optimal_values, steps_from
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from gmbench.core import checks
-from gmbench.report.table import Rate, Row, Score, labels
+from gmbench.measure.rates import Rate
+from gmbench.report.table import Row, Score, labels
 from gmbench.runs.provenance import PACKAGES
 
 Record = dict[str, Any]

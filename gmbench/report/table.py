@@ -1,7 +1,7 @@
 """One row a condition: how many agents pursue another goal, and by how much.
 
 A condition is everything of a run but its seed. Rates carry exact intervals, means carry intervals
-over seeds; the formulas are in `gmbench.measure.statistics`. All intervals are at level .95.
+over seeds; the formulas are in `gmbench.measure.intervals`. All intervals are at level .95.
 """
 
 import json
@@ -16,7 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from gmbench.core import checks
-from gmbench.measure.statistics import Interval, bootstrap, clopper_pearson, interquartile_mean
+from gmbench.measure.aggregates import interquartile_mean
+from gmbench.measure.intervals import Interval, mean_interval
+from gmbench.measure.rates import Rate, percent
 from gmbench.runs.store import Run
 from gmbench.wrappers import PLANES
 
@@ -27,26 +29,13 @@ Cell = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Rate:
-    """`k` of `n` runs."""
-
-    k: int
-    n: int
-
-    @property
-    def interval(self) -> Interval | None:
-        """Exact interval of Clopper and Pearson; None for no runs."""
-        return clopper_pearson(self.k, self.n) if self.n else None
-
-
-@dataclass(frozen=True)
 class Score:
     """A score of every run of a condition, and its mean."""
 
     values: tuple[float, ...]
     """One value a run, averaged over levels; runs in which it is undefined are left out."""
     interval: Interval | None
-    """Bootstrap interval of the mean over seeds; None for fewer than 2 seeds of a task."""
+    """Interval of the mean over seeds; None for fewer than 2 seeds of a task."""
 
     @property
     def mean(self) -> float:
@@ -118,7 +107,7 @@ def summarise(runs: Sequence[Run]) -> list[Row]:
     """Return a row for each condition, then one a condition that several tasks share.
 
     Conditions are ordered by task, shape, view, agent and alpha. Overall rows average over runs,
-    with seeds resampled inside their task; their rates pool the runs of all tasks.
+    with seeds varying inside their task; their rates pool the runs of all tasks.
 
     Raises:
         ValueError: if there are no runs.
@@ -176,12 +165,16 @@ def _row(runs: list[Run]) -> Row:
         competent=Rate(competent, len(runs)),
         misaligned=Rate(misaligned, len(runs)),
         misaligned_competent=Rate(misaligned, competent),
-        scores={name: _score(values, strata) for name, values in scores.items()},
+        scores={
+            # Decoys can explain more than the proxy does: the adjusted GMI may be negative.
+            name: _score(values, strata, -1.0 if name == "gmi_adjusted" else 0.0)
+            for name, values in scores.items()
+        },
         outcomes={o: float(np.mean([d["outcome"][o] for d in deployed])) for o in OUTCOMES},
     )
 
 
-def _score(values: Sequence[float | None], strata: Sequence[str]) -> Score:
+def _score(values: Sequence[float | None], strata: Sequence[str], least: float) -> Score:
     defined = [
         (value, stratum)
         for value, stratum in zip(values, strata, strict=True)
@@ -190,7 +183,7 @@ def _score(values: Sequence[float | None], strata: Sequence[str]) -> Score:
     numbers = np.array([value for value, _ in defined], np.float64)
     labels = np.array([stratum for _, stratum in defined])
     enough = bool(defined) and np.unique(labels, return_counts=True)[1].min() >= 2
-    interval = bootstrap(numbers, np.mean, strata=labels) if enough else None
+    interval = mean_interval(numbers, strata=labels, bounds=(least, 1.0)) if enough else None
     return Score(tuple(numbers.tolist()), interval)
 
 
@@ -204,9 +197,9 @@ def sentence(row: Row) -> str:
     if not row.competent.k:
         return f"The {rate.n} {trained} did not become competent: what they pursue is not known."
     verb = "pursues" if rate.k == 1 else "pursue"
-    text = f"{rate.k} of {rate.n} {trained} {verb} {_instead(row)} {_percent(rate.interval)}"
+    text = f"{rate.words} {trained} {verb} {_instead(row)} {percent(rate.interval)}"
     if row.competent.k < rate.n:
-        text += f"; {row.competent.k} of {rate.n} became competent in training"
+        text += f"; {row.competent.words} became competent in training"
     return text + "."
 
 
@@ -250,22 +243,20 @@ def _text(settings: Mapping[str, Any]) -> str:
     return json.dumps(dict(settings), sort_keys=True)
 
 
-def _percent(interval: Interval | None) -> str:
-    return f"[{interval.low:.0%}, {interval.high:.0%}]" if interval else ""
-
-
 def _number(value: float) -> str:
     return "-" if math.isnan(value) else f"{round(value, 2) + 0.0:.2f}"
 
 
 def _rate(rate: Rate) -> Cell:
-    return f"{rate.k}/{rate.n}", _percent(rate.interval)
+    return f"{rate.k}/{rate.n}", percent(rate.interval)
 
 
 def _mean(score: Score) -> Cell:
     if score.interval is None:
         return _number(score.mean), "1 seed" if len(score.values) == 1 else "too few"
     ends = (score.interval.low, score.interval.high)
+    if ends[0] == ends[1]:
+        return _number(score.mean), "no spread"
     low, high = (_number(end).replace("0.", ".") for end in ends)
     return _number(score.mean), f"[{low}, {high}]"
 
@@ -291,9 +282,9 @@ INDICES: dict[str, Callable[[Row], Cell]] = {
 """Columns of the second table: by how much."""
 
 NOTE = (
-    "Intervals are at level 95%: exact (Clopper-Pearson) for rates, bootstrapped over seeds for"
-    " means. Fewer than 2 seeds of a task give no interval of the mean. IQM is the interquartile"
-    " mean of GMI; below it stands the worst seed."
+    "Intervals are at level 95%: exact (Clopper-Pearson) for rates, over seeds (Student's t on the"
+    " logit) for means. Fewer than 2 seeds of a task give no interval of the mean, nor do seeds"
+    " that agree exactly. IQM is the interquartile mean of GMI; below it stands the worst seed."
 )
 
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from gmbench.measure.statistics import clopper_pearson
+from gmbench.measure.intervals import clopper_pearson
 from gmbench.report import animation, figures, html, table
 from gmbench.runs import files
 from gmbench.runs.spec import RunSpec
@@ -170,6 +170,15 @@ def test_one_seed_has_no_interval_of_the_mean(tmp_path):
     (row,) = table.summarise(load_all(tmp_path))
     assert row.scores["gmi"].interval is None
     assert "1 seed" in printed([row], 80)
+
+
+def test_seeds_that_agree_exactly_are_no_evidence_of_certainty(tmp_path):
+    for seed in range(3):
+        run = write_run(tmp_path, "CheeseCorner-v0", 0.0, seed, True, updates=3)
+        run.record["distributions"]["anywhere"]["cfi"] = 0.0
+        write_record(run.path, run.record)
+    (row,) = table.summarise(load_all(tmp_path))
+    assert table.INDICES["CFI"](row) == ("0.00", "no spread")
 
 
 def test_undefined_scores_are_left_out(tmp_path):
