@@ -27,7 +27,7 @@ def probability_of_improvement(
     covers a P of .9 with 8 runs a side .82 of the time and of .99 .27.
 
     Coverage at level .95 over 4,000 simulated draws, normal scores of equal spread, 5 to 20 runs a
-    side, one task or three: .94 to .97 for P of .5 to .9, .94 to **.976** at .99. Outside .93 to
+    side, one task or three: .94 to .971 for P of .5 to .9, .94 to **.976** at .99. Outside .93 to
     .97 it is also where spreads differ threefold (**.926** to .952) and where scores tie often (up
     to **.973**). Each figure is within .01.
 

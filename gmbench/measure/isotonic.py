@@ -5,6 +5,7 @@ the smallest alpha at which it is below one half; the decades by which a mitigat
 are its gain.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,8 +107,8 @@ def alpha50(
             flags.append(f"{name} lies above {levels[-1]:g}, the largest alpha tried")
         elif value == -np.inf:
             flags.append(f"{name} lies below {positive[0]:g}, the smallest positive alpha tried")
-    ends = [float(10**value) if np.isfinite(value) else np.nan for value in named.values()]
-    return Threshold(Interval(*ends, level, tuple(flags)), estimate, replicates)
+    middle, first, last = (float(10 ** _or_nan(value)) for value in named.values())
+    return Threshold(Interval(middle, first, last, level, tuple(flags)), estimate, replicates)
 
 
 def gain(baseline: Threshold, mitigated: Threshold) -> Interval:
@@ -135,8 +136,12 @@ def gain(baseline: Threshold, mitigated: Threshold) -> Interval:
     if not np.isfinite(estimate):
         side = {np.inf: "bounded below only", -np.inf: "bounded above only"}
         flags.append(f"the gain is {side.get(estimate, 'not known: both lie outside the range')}")
-    ends = [value if np.isfinite(value) else np.nan for value in (estimate, low, high)]
-    return Interval(*ends, level, tuple(flags))
+    return Interval(_or_nan(estimate), _or_nan(low), _or_nan(high), level, tuple(flags))
+
+
+def _or_nan(value: float | np.floating) -> float:
+    """The value if it is finite, so that nothing off the range passes for a number."""
+    return float(value) if np.isfinite(value) else math.nan
 
 
 def _difference(
