@@ -306,6 +306,55 @@ class Report:
 
 
 @dataclasses.dataclass(frozen=True)
+class Rates:
+    """Say how many runs, and how many episodes, pursue another goal, with exact intervals."""
+
+    folder: tyro.conf.Positional[Path]
+    """Results folder, or a sweep's."""
+
+    def run(self) -> None:
+        """Print it."""
+        from gmbench.report import rates
+        from gmbench.runs import store
+
+        print("\n".join(rates.rate_report(store.load_all(self.folder))))
+
+
+@dataclasses.dataclass(frozen=True)
+class DrawFigure:
+    """Draw a figure of stored runs: the phase diagram over two of their settings."""
+
+    kind: tyro.conf.Positional[Literal["phase"]]
+    """Which figure."""
+    folder: tyro.conf.Positional[Path]
+    """Results folder, or a sweep's."""
+    x: str
+    """Setting on the first axis, such as alpha, steps, size or learning_rate."""
+    y: str
+    """Setting on the second axis."""
+    out: Path = Path("phase.png")
+    """Where to draw it: .png or .svg."""
+    data: Path | None = None
+    """Where to write counts, fit and contour as JSON, if anywhere."""
+
+    def run(self) -> None:
+        """Draw it."""
+        from gmbench.core import checks
+        from gmbench.report import figures, phase
+        from gmbench.runs import files, store
+
+        checks.known("out", self.out.suffix, (".png", ".svg"))
+        runs = store.load_all(self.folder)
+        _writable_file("out", self.out)
+        if self.data is not None:
+            _writable_file("data", self.data)
+            table = phase.phase_table(runs, self.x, self.y)
+            files.write(self.data, (json.dumps(table, indent=1) + "\n").encode())
+        figures.save(phase.phase_figure(runs, self.x, self.y), self.out)
+        print(f"figure: {self.out}")
+
+
+@dataclasses.dataclass(frozen=True)
 class Pages:
     """Write a page of documentation for each task."""
 
@@ -400,6 +449,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "status": SweepStatus,
     "query": Query,
     "report": Report,
+    "rates": Rates,
+    "figure": DrawFigure,
     "pages": Pages,
     "bench": Bench,
     "doctor": Doctor,

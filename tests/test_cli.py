@@ -202,3 +202,36 @@ def test_finished_run_evaluates_to_what_it_recorded(capsys, group):
         assert found[name]["rho"] == pytest.approx(recorded["rho"], abs=1e-4)
         assert found[name]["gmi_adjusted"] == pytest.approx(recorded["gmi_adjusted"], abs=1e-4)
         assert not math.isnan(found[name]["cfi"])
+
+
+# ---- what stored runs say ---------------------------------------------------------------------
+
+
+def test_rates_name_both_units(group, capsys):
+    cli.main(["rates", str(group)])
+    printed = capsys.readouterr().out
+    assert printed.count("per training run: ") == printed.count("per episode: ") == 2
+    assert "0.3%" in printed
+
+
+def test_phase_diagram_is_drawn(group, tmp_path, capsys):
+    out, data = tmp_path / "phase.png", tmp_path / "phase.json"
+    arguments = ["figure", "phase", str(group), "--x", "alpha", "--y", "steps"]
+    cli.main([*arguments, "--out", str(out), "--data", str(data)])
+    assert out.read_bytes().startswith(b"\x89PNG")
+    table = json.loads(data.read_text())
+    assert sum(cell["runs"] for cell in table["cells"]) == 2
+    assert table["contour"] is False
+    assert capsys.readouterr().out == f"figure: {out}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--x", "beta", "--y", "steps"), "beta"),
+        (("--x", "alpha", "--y", "alpha"), "y: got 'alpha'"),
+        (("--x", "alpha", "--y", "steps", "--out", "phase.gif"), "out: unknown '.gif'"),
+    ],
+)
+def test_impossible_figure_is_refused(group, refused, arguments, words):
+    assert words in refused("figure", "phase", group, *arguments)
