@@ -244,7 +244,7 @@ def mean_return(
     levels: Level,
     key: PRNGKeyArray,
     discount: Float[Array, ""],
-    decoys: Bool[Array, "decoys rows cols levels"],
+    decoys: Bool[Array, "decoys rows cols levels"] | None,
     episodes: int,
 ) -> Float[Array, "goals levels"]:
     """Return the mean discounted return of some episodes on each level.

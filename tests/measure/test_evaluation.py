@@ -11,6 +11,7 @@ from gmbench.core import pool, registry
 from gmbench.core.policy import Policy
 from gmbench.measure import evaluation, exact, regret
 from gmbench.solve.oracle import oracle
+from tests.measure import known
 
 DISCOUNT = jnp.float32(0.99)
 
@@ -65,6 +66,40 @@ def test_the_key_collector_reads_as_such() -> None:
     assert np.nanmean(result.rho[1]) < 0.01
     assert np.nanmean(result.rho[0]) > 0.5
     assert np.nanmean(result.indices.cfi) < 0.02
+
+
+@pytest.mark.parametrize("follows", ["nothing, always up", "a goal outside the set", "dish"])
+def test_placebo_adjusted_gmi_on_four_goals(follows: str) -> None:
+    """What no goal of the set explains is not taken for one of them; what one explains, is."""
+    env, params = known.ENV, known.ENV.default_params
+    tables = {"dish": known.greedy("dish"), "a goal outside the set": known.greedy("outside")}
+    levels = known.script(known.draw(env, 512), tables.get(follows, known.always(known.UP)))
+
+    @jax.jit
+    def run(levels: Any, key_reference: Any, key_play: Any) -> evaluation.Evaluation:
+        given = levels, key_reference, DISCOUNT
+        reference = evaluation.references(env, params, *given)
+        return evaluation.evaluate(
+            env, params, known.SCRIPTED, levels, reference, key_play, DISCOUNT
+        )
+
+    result = run(levels, *jax.random.split(jax.random.key(2)))
+    adjusted = np.nanmean(result.gmi_adjusted)
+    if follows == "dish":
+        assert adjusted > 0.8
+    else:
+        assert adjusted < 0.05
+        # Without the placebo some of it would be read as another goal.
+        assert np.nanmean(result.indices.gmi) > 0.05
+
+
+def test_a_policy_that_returns_nan_has_no_index() -> None:
+    nan = jnp.full(5, jnp.nan, jnp.float32)
+    for memoryless in (True, False):
+        policy = Policy(lambda level: None, lambda memory, state, seen: (nan, memory), memoryless)
+        result, _ = _measure("CheeseCorner-v0", lambda env, params, given=policy: given, 8)
+        for numbers in (result.rho, *result.indices, result.gmi_adjusted, result.total):
+            assert np.all(np.isnan(numbers))
 
 
 def test_sampled_and_exact_values_agree() -> None:

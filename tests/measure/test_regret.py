@@ -1,20 +1,17 @@
 """Regret and its two parts, against policies whose goal is known, and against plain Python."""
 
 from functools import partial
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from gmbench.envs import cheese_dish
-from jaxtyping import Array, Bool, Float, Int8
+from jaxtyping import Array
 from scipy import stats
 
 from gmbench.core import pool
-from gmbench.core.policy import Policy
-from gmbench.core.pytree import pytree
-from gmbench.grid import moves, walls
+from gmbench.grid import moves
 from gmbench.measure.exact import evaluate
 from gmbench.measure.regret import (
     LEAST_RANGE,
@@ -23,87 +20,24 @@ from gmbench.measure.regret import (
     placebo_adjusted,
     regret,
 )
-from gmbench.solve.reach import after_moves, optimal_values
+from tests.measure.known import (
+    DISCOUNT,
+    ENV,
+    SCRIPTED,
+    UP,
+    always,
+    draw,
+    greedy,
+    mixed,
+    uniform,
+)
 
 LEVELS = 512
-DISCOUNT = jnp.float32(0.99)
-UP = 1
-
-
-@pytree
-class FourLevel(cheese_dish.Level):
-    """With a goal on a random cell, a cell that is no goal, and what a scripted policy does."""
-
-    decoy: Int8[Array, "2"]
-    outside: Int8[Array, "2"]
-    acts: Float[Array, "actions rows cols"]
-
-
-class FourGoals(cheese_dish.CheeseDish):
-    """CheeseDish with the corner and the decoy as further goals."""
-
-    goal_names: ClassVar = ("cheese", "corner", "dish", "decoy")
-
-    def sample_level(self, key, params):
-        key_level, key_decoy, key_outside = jax.random.split(key, 3)
-        level = super().sample_level(key_level, params)
-        corner = jnp.zeros(2, jnp.int8)
-        taken = (level.start, level.cheese, level.dish, corner)
-        left = ~level.walls & ~jnp.any(moves.planes(level.walls, *taken)[..., 1:], axis=-1)
-        decoy = walls.choose(key_decoy, left)
-        outside = walls.choose(key_outside, left & ~moves.at(decoy, self.shape))
-        named = {name: getattr(level, name) for name in ("walls", "start", "cheese", "dish")}
-        return FourLevel(**named, decoy=decoy, outside=outside, acts=uniform(level))
-
-    def touches(self, level, position) -> tuple[Bool[Array, ""], ...]:
-        cheese, dish = super().touches(level, position)
-        corner = jnp.all(position == 0)
-        return cheese, corner, dish, moves.same(position, level.decoy)
-
-
-ENV = FourGoals(size=13, layout="blocks")
 
 
 @pytest.fixture(scope="module")
 def levels():
-    params = ENV.default_params.override(alpha=1.0)
-    return jax.jit(partial(pool.draw, ENV, params), static_argnums=1)(jax.random.key(0), (LEVELS,))
-
-
-def always(action):
-    return lambda level: jnp.zeros((5, *ENV.shape), jnp.float32).at[action].set(1)
-
-
-def uniform(level):
-    return jnp.full((5, *ENV.shape), 0.2, jnp.float32)
-
-
-def greedy(target):
-    """The first of the best moves to one of a level's cells; it stays where there is none."""
-
-    def table(level):
-        there = moves.at(getattr(level, target), ENV.shape)
-        ends = moves.at(level.cheese, ENV.shape)
-        value = optimal_values(level.walls, there, ends, DISCOUNT)
-        worth = after_moves(there.astype(jnp.float32) + DISCOUNT * value, level.walls)
-        return jax.nn.one_hot(jnp.argmax(worth, axis=0), 5, axis=0, dtype=jnp.float32)
-
-    return table
-
-
-def mixed(table, random):
-    """A policy that acts at random on a share of its steps."""
-    share = jnp.float32(random)
-    return lambda level: (1 - share) * table(level) + share * uniform(level)
-
-
-def follow(memory, state, observation):
-    del observation
-    row, col = state.position.astype(jnp.int32)
-    return jnp.log(memory[:, row, col]), memory
-
-
-SCRIPTED = Policy(lambda level: level.acts, follow)
+    return draw(ENV, LEVELS)
 
 
 class Values(NamedTuple):
@@ -307,7 +241,7 @@ def test_decoys_are_drawn_uniformly_among_the_nearest():
     away, targets = next(level for level in levels if nearest_to_the_first_proxy(*level).sum() == 4)
     near = nearest_to_the_first_proxy(away, targets)
     keys = jax.random.split(jax.random.key(0), 1000)
-    draw = jax.jit(jax.vmap(matched_decoys, in_axes=(0, None, None)))
-    counts = np.asarray(draw(keys, jnp.asarray(away), jnp.asarray(targets)))[:, 0].sum(axis=0)
+    matched = jax.jit(jax.vmap(matched_decoys, in_axes=(0, None, None)))
+    counts = np.asarray(matched(keys, jnp.asarray(away), jnp.asarray(targets)))[:, 0].sum(axis=0)
     assert np.array_equal(counts > 0, near)
     assert stats.chisquare(counts[near]).pvalue > 1e-3
