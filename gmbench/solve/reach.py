@@ -19,8 +19,14 @@ from jaxtyping import Array, Bool, Float, Int8, Int16, Num, UInt32
 
 from gmbench.grid import bits, moves
 from gmbench.grid.batching import trailing
+from gmbench.grid.moves import STEPS
 
 Values = Float[Array, "rows cols *b"]
+
+SETTLED = 1e-5
+"""Soft values are improved until none changes by more than this; the next step would square it."""
+IMPROVEMENTS = 50
+"""Most improvements of soft values; a handful suffice."""
 
 
 def after_moves(
@@ -175,17 +181,35 @@ def policy_values(
 ) -> Float[Array, "rows cols"]:
     """Return V^pi of a memoryless policy (its action probabilities at every cell), exactly.
 
+    For one level; vmap for more.
+    """
+    nothing = jnp.float32(0)
+    acts = jnp.where(~(targets | ends | walls)[None], policy, nothing)
+    paid = after_moves(targets.astype(jnp.float32), walls)
+    return _expected(acts, jnp.sum(acts * paid, axis=0), walls, discount)
+
+
+def _expected(
+    acts: Float[Array, "actions rows cols"],
+    earns: Float[Array, "rows cols"],
+    walls: Bool[Array, "rows cols"],
+    discount: Float[Array, ""],
+) -> Float[Array, "rows cols"]:
+    """Return the discounted sum of what is earned in every cell on the way.
+
     The Bellman equations of a grid couple a row only with the rows above and below, so they are
     solved by block elimination, row by row (the block Thomas algorithm): ``cols`` cubed operations
     a row instead of ``(rows * cols)`` cubed, and no dependence on the discount. The matrix is
-    diagonally dominant, which keeps the elimination stable. For one level; vmap for more.
+    diagonally dominant, which keeps the elimination stable.
+
+    Args:
+        acts: action probabilities, 0 where nothing more happens.
+        earns: what each cell earns.
+        walls: impassable cells.
+        discount: in ``[0, 1)``.
     """
     nothing = jnp.float32(0)
-    alive = ~(targets | ends | walls)
-    acts = jnp.where(alive[None], policy, nothing)
-    paid = after_moves(targets.astype(jnp.float32), walls)
     stopped = jnp.stack(_neighbours(walls, True))
-    earns = jnp.sum(acts * paid, axis=0)
     moves = discount * acts[1:]
     up, down, left, right = jnp.where(stopped, nothing, moves)
     stays = discount * acts[0] + jnp.sum(jnp.where(stopped, moves, nothing), axis=0)
@@ -211,3 +235,54 @@ def policy_values(
     first = (jnp.zeros((cols, cols)), jnp.zeros(cols))
     _, rows = jax.lax.scan(eliminate, first, (stays, left, right, up, down, earns))
     return jax.lax.scan(substitute, jnp.zeros(cols), rows, reverse=True)[1]
+
+
+def soft_values(
+    walls: Bool[Array, "rows cols"],
+    targets: Bool[Array, "rows cols"],
+    ends: Bool[Array, "rows cols"],
+    discount: Float[Array, ""],
+    rationality: Float[Array, " betas"],
+) -> Float[Array, "betas rows cols"]:
+    """Return soft-optimal values for each rationality beta, given in ascending order.
+
+    The most that discounted reward less relative entropy to random actions, divided by beta, can
+    come to: V(s) = 1/beta log mean_a exp(beta Q(s, a)), Q(s, a) = r + discount V(s'). At beta 0 it
+    is the value of random actions, and it rises to V*. Entropy is taken relative to random actions
+    because episodes end: with plain entropy a soft agent would put off the goal to stay random.
+
+    By policy iteration, which is Newton's method on this equation: each step evaluates the soft
+    policy of the values before, and no value falls. It begins with the values of the beta before,
+    at first of random actions. For one level; vmap for more.
+
+    Source: Ziebart 2010, Modeling Purposeful Adaptive Behavior (maximum causal entropy); Todorov
+    2009, PNAS 106(28) (relative to passive dynamics).
+    """
+    dead = targets | ends | walls
+    count = jnp.float32(len(STEPS))
+    paid = after_moves(targets.astype(jnp.float32), walls)
+
+    def improve(values: Array, beta: Array) -> Array:
+        worth = beta * (paid + discount * after_moves(values, walls))
+        log_acts = jax.nn.log_softmax(worth, axis=0)
+        acts = jnp.where(dead[None], jnp.float32(0), jnp.exp(log_acts))
+        costs = (log_acts + jnp.log(count)) / beta
+        return _expected(acts, jnp.sum(acts * (paid - costs), axis=0), walls, discount)
+
+    def solve(values: Array, beta: Array) -> tuple[Array, Array]:
+        def step(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+            old, _, number = carry
+            new = improve(old, beta)
+            return new, jnp.max(jnp.abs(new - old)), number + 1
+
+        def goes_on(carry: tuple[Array, Array, Array]) -> Array:
+            _, change, number = carry
+            return (change > SETTLED) & (number < IMPROVEMENTS)
+
+        first = (values, jnp.float32(jnp.inf), jnp.int32(0))
+        settled = jax.lax.while_loop(goes_on, step, first)[0]
+        return settled, settled
+
+    random = jnp.full((len(STEPS), *walls.shape), 1 / count)
+    first = policy_values(random, walls, targets, ends, discount)
+    return jax.lax.scan(solve, first, rationality)[1]

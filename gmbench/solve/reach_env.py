@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Int8, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, Int8, Int32, PRNGKeyArray
 
 from gmbench.core.env import EnvState, Level
 from gmbench.core.goals import GoalFn, reach
@@ -15,7 +15,7 @@ from gmbench.core.params import EnvParams
 from gmbench.core.pytree import pytree
 from gmbench.grid import moves
 from gmbench.grid.env import GridEnvironment
-from gmbench.solve.reach import optimal_values, policy_values
+from gmbench.solve.reach import optimal_values, policy_values, soft_values
 
 Params = TypeVar("Params", bound=EnvParams)
 
@@ -142,12 +142,44 @@ class ReachEnvironment(GridEnvironment[ReachState, Params]):
             cells: the cells of each further goal.
             discount: in ``[0, 1)``.
         """
-        rows, cols = (jnp.arange(size, dtype=jnp.int8) for size in self.shape)
-        grid = jnp.stack(jnp.meshgrid(rows, cols, indexing="ij")).reshape(2, -1)
-        by_cell = jax.vmap(lambda cell: act(self.at(level, cell)), in_axes=-1, out_axes=-1)(grid)
-        policy = by_cell.reshape(-1, *self.shape)
+        policy = self._on_cells(level, act).reshape(-1, *self.shape)
         walls, targets, ends = self.reach_model(level)
         per_goal = jax.vmap(policy_values, in_axes=(None, None, 0, None, None))
         values = per_goal(policy, walls, jnp.concatenate([targets, cells]), ends, discount)
         row, col = level.start.astype(jnp.int32)
         return values[:, row, col]
+
+    def soft_values(
+        self, level: Any, discount: Float[Array, ""], rationality: Float[Array, " betas"]
+    ) -> Float[Array, "betas goals"]:
+        """Return soft-optimal values at the start (:func:`gmbench.solve.reach.soft_values`)."""
+        walls, targets, ends = self.reach_model(level)
+        row, col = level.start.astype(jnp.int32)
+
+        def of_goal(targets: Bool[Array, "rows cols"]) -> Float[Array, " betas"]:
+            return soft_values(walls, targets, ends, discount, rationality)[:, row, col]
+
+        # One goal after another, or the loop would wait for the slowest of all.
+        return jax.lax.map(of_goal, targets).T
+
+    # ---- states, listed by cell ---------------------------------------------------------------
+
+    def index(self, state: ReachState) -> Int32[Array, ""]:
+        """Return a state's number in the list: that of its cell."""
+        row, col = state.position.astype(jnp.int32)
+        return row * self.shape[1] + col
+
+    def each_state(self, level: Any, function: Callable[[ReachState], Any]) -> Any:
+        """Apply a function to the states in which nothing is reached; a leading axis ``states``."""
+        on_cells = self._on_cells(level, function)
+        return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), on_cells)
+
+    def _on_cells(self, level: Any, function: Callable[[ReachState], Any]) -> Any:
+        rows, cols = (jnp.arange(size, dtype=jnp.int8) for size in self.shape)
+        grid = jnp.stack(jnp.meshgrid(rows, cols, indexing="ij")).reshape(2, -1)
+
+        def on_cell(cell: Int8[Array, "2"]) -> Any:
+            return function(self.at(level, cell))
+
+        # The trailing axis is the one that grid functions keep innermost.
+        return jax.vmap(on_cell, in_axes=-1, out_axes=-1)(grid)

@@ -10,6 +10,7 @@ policy's are found by the same iteration with its action probabilities in place 
 
 import abc
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
@@ -120,6 +121,35 @@ def policy_values(
         return _each_goal(of_goal, table)
 
     return solve(table, policy, discount)
+
+
+def soft_values(
+    table: Table, discount: Float[Array, ""], rationality: Float[Array, " betas"]
+) -> Float[Array, "betas states goals"]:
+    """Return soft-optimal values (:func:`gmbench.solve.reach.soft_values`) in every state.
+
+    To within about ``PRECISION / (1 - discount)``, by value iteration: k sweeps hold the value of
+    k steps.
+    """
+
+    @_one_by_one
+    def solve(table: Table, discount: Array, rationality: Array) -> Array:
+        def of_goal(beta: Array, pays: Array, ends: Array) -> Array:
+            onwards = jnp.where(ends, jnp.float32(0), discount)
+            random = jnp.log(jnp.float32(pays.shape[1]))
+
+            def update(values: Array) -> Array:
+                worth = beta * (pays + onwards * _read(values, table.after))
+                return (jax.nn.logsumexp(worth, axis=1) - random) / beta
+
+            return _iterate(update, pays.shape[0], PRECISION)
+
+        def of_beta(beta: Array) -> Array:
+            return _each_goal(functools.partial(of_goal, beta), table)
+
+        return jax.lax.map(of_beta, rationality)
+
+    return solve(table, discount, rationality)
 
 
 def steps_from(table: Table, start: Int32[Array, ""]) -> Int32[Array, " states"]:
@@ -263,3 +293,11 @@ class TabularEnvironment(GridEnvironment[State, Params]):
         policy = self.each_state(level, act)
         values = policy_values(self.table(level, cells), policy, discount)
         return values[self.index(self.start(level))]
+
+    def soft_values(
+        self, level: Level, discount: Float[Array, ""], rationality: Float[Array, " betas"]
+    ) -> Float[Array, "betas goals"]:
+        """Return soft-optimal values at the start (:func:`gmbench.solve.reach.soft_values`)."""
+        return soft_values(self.table(level), discount, rationality)[
+            :, self.index(self.start(level))
+        ]

@@ -15,6 +15,7 @@ from gmbench.solve.reach import (
     maze_distances,
     optimal_values,
     policy_values,
+    soft_values,
 )
 
 SIZES = [5, 7, 13]
@@ -202,3 +203,32 @@ def test_distances_in_a_maze_are_distances(size):
     found = maze_distances(wall, cell)
     np.testing.assert_array_equal(found, distances(~wall, here))
     np.testing.assert_array_equal(found[..., 0], maze_distances(wall[..., 0], cell[:, 0]))
+
+
+@pytest.mark.parametrize("discount", DISCOUNTS)
+def test_soft_values(discount):
+    """They solve the soft Bellman equation, in plain Python, and rise from V^u to V*."""
+    size, betas = 5, np.array([1e-2, 1.0, 20.0, 400.0, 1e4])
+    walls, targets, ends = draw(size)
+    given = jnp.float32(discount), jnp.asarray(betas, jnp.float32)
+    solve = jax.vmap(lambda w, t, e: soft_values(w, t, e, *given), in_axes=-1, out_axes=-1)
+    soft = np.asarray(jax.jit(solve)(walls, targets, ends), np.float64)
+    over = walls | targets | ends
+    assert np.all(soft[:, over] == 0)
+    for level in range(COUNT):
+        wall, target = walls[..., level], targets[..., level]
+        for row, col in np.argwhere(~over[..., level]):
+            to = [arrive(wall, row, col, step) for step in STEPS]
+            q = np.array(
+                [np.where(target[x], 1, discount * soft[(slice(None), *x, level)]) for x in to]
+            )
+            worth = betas * q
+            top = worth.max(axis=0)
+            expected = (top + np.log(np.mean(np.exp(worth - top), axis=0))) / betas
+            np.testing.assert_allclose(soft[:, row, col, level], expected, atol=2e-5)
+    uniform = jnp.full((5, size, size, COUNT), 0.2, jnp.float32)
+    random = jax.vmap(lambda p, w, t, e: policy_values(p, w, t, e, given[0]), -1, -1)
+    np.testing.assert_allclose(soft[0], jax.jit(random)(uniform, walls, targets, ends), atol=2e-3)
+    best = optimal_values(*map(jnp.asarray, (walls, targets, ends)), given[0])
+    np.testing.assert_allclose(soft[-1], best, atol=5e-3)
+    assert np.all(np.diff(soft, axis=0) > -1e-5)

@@ -11,6 +11,7 @@ from gmbench.envs.cheese_corner import CheeseCorner
 from gmbench.core import pool, registry
 from gmbench.solve import tabular
 from gmbench.solve.reach import distances
+from gmbench.solve.visits import visits
 
 LEVELS = 16
 DISCOUNT = jnp.float32(0.97)
@@ -104,3 +105,62 @@ def test_values_of_entering_a_cell_are_powers_of_the_discount(levels):
     expected = np.where(steps < 0, 0, np.float32(DISCOUNT) ** np.maximum(np.asarray(steps) - 1, 0))
     # To enter the cell one starts on takes one step: staying.
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def by_cell(state):
+    """A policy that depends on the cell."""
+    row, col = state.position.astype(jnp.int32)
+    return jax.nn.softmax(jnp.sin(jnp.arange(5.0) * (row + 3 * col).astype(jnp.float32)))
+
+
+def test_soft_values_agree(levels):
+    """Newton's method on the grid, value iteration on the list."""
+    betas = jnp.array([1.0, 10.0, 100.0, 1000.0], jnp.float32)
+
+    def both(level):
+        return tuple(env.soft_values(level, DISCOUNT, betas) for env in (BY_CELL, LISTED))
+
+    on_grid, listed = on_levels(both)(levels)
+    assert on_grid.shape == (4, 2, LEVELS)
+    np.testing.assert_allclose(listed, on_grid, atol=1e-4)
+
+
+def test_visits_agree_and_are_those_of_play(levels):
+    """Before the cheese or the corner is touched; against powers of the chain, in plain numpy."""
+    params = LISTED.default_params
+
+    def both(level):
+        return tuple(visits(env, params, by_cell, level, DISCOUNT) for env in (BY_CELL, LISTED))
+
+    on_grid, listed = on_levels(both)(levels)
+    per_mode = np.asarray(listed.expected).reshape(4, 36, LEVELS)
+    np.testing.assert_allclose(per_mode[0], on_grid.expected, atol=1e-4)
+    np.testing.assert_array_equal(per_mode[1:], 0)
+    here = np.asarray(listed.expected) > 0
+    np.testing.assert_allclose(
+        np.moveaxis(np.asarray(listed.q), -1, 1)[here],
+        np.moveaxis(np.asarray(on_grid.q), -1, 1)[per_mode[0] > 0],
+        atol=1e-6,
+    )
+    moves = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
+    for place in range(LEVELS):
+        wall, start, cheese = (
+            np.asarray(leaf)[..., place] for leaf in (levels.walls, levels.start, levels.cheese)
+        )
+        chain = np.zeros((36, 36))
+        for cell in range(36):
+            row, col = divmod(cell, 6)
+            if (row, col) in ((0, 0), tuple(cheese)):
+                continue
+            chances = np.exp(np.sin(np.arange(5.0) * (row + 3 * col)))
+            for chance, (down, right) in zip(chances / chances.sum(), moves, strict=True):
+                to = row + down, col + right
+                blocked = not (0 <= to[0] < 6 and 0 <= to[1] < 6) or wall[to]
+                chain[cell, cell if blocked else to[0] * 6 + to[1]] += chance
+        now, total = np.zeros(36), np.zeros(36)
+        now[start[0] * 6 + start[1]] = 1
+        for _ in range(int(params.horizon)):
+            total, now = total + now, now @ chain
+        touched = [0, cheese[0] * 6 + cheese[1]]
+        total[touched] = 0
+        np.testing.assert_allclose(on_grid.expected[:, place], total, atol=1e-3)
