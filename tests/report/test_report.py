@@ -176,7 +176,7 @@ def test_seeds_that_agree_exactly_are_no_evidence_of_certainty(tmp_path):
     for seed in range(3):
         run = write_run(tmp_path, "CheeseCorner-v0", 0.0, seed, True, updates=3)
         run.record["distributions"]["anywhere"]["cfi"] = 0.0
-        write_record(run.path, run.record)
+        files.write_checked(run.path / RECORD, json.dumps(run.record).encode())
     (row,) = table.summarise(load_all(tmp_path))
     assert table.INDICES["CFI"](row) == ("0.00", "no spread")
 
