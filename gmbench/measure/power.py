@@ -201,8 +201,11 @@ def measure(
 def _worth(
     family: str, draws: int, key: PRNGKeyArray, space: Space, discount: Float[Array, ""]
 ) -> Float[Array, "states draws"]:
-    draw = jax.vmap(partial(FAMILIES[family], space=space), out_axes=1)
-    return utilities(space, draw(jax.random.split(key, draws)), discount)
+    def draw(key: PRNGKeyArray) -> Float[Array, " states"]:
+        return FAMILIES[family](key, space)
+
+    rewards: Any = jax.vmap(draw, out_axes=1)(jax.random.split(key, draws))
+    return utilities(space, rewards, discount)
 
 
 def utilities(

@@ -29,7 +29,8 @@ from gmbench.core import checks, pool
 from gmbench.core.env import Environment, EnvState, Level
 from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
-from gmbench.measure import rollouts, statistics
+from gmbench.measure import rollouts
+from gmbench.measure.intervals import Interval, mean_interval
 
 FEWEST = 10
 """Choices that a curve needs."""
@@ -122,7 +123,7 @@ def fit(
     return TradeOff(said, **counted, steepness=steepness, pse=pse, low=low, high=high)
 
 
-def over_runs(fits: Sequence[TradeOff], level: float = 0.95) -> tuple[statistics.Interval, str]:
+def over_runs(fits: Sequence[TradeOff], level: float = 0.95) -> tuple[Interval, str]:
     """Return the mean PSE over training runs, with an interval over runs, and what was left out.
 
     Args:
@@ -136,8 +137,8 @@ def over_runs(fits: Sequence[TradeOff], level: float = 0.95) -> tuple[statistics
     if len(decided) < 2:
         nan = float("nan")
         mean = float(decided[0]) if len(decided) else nan
-        return statistics.Interval(mean, nan, nan, level), f"{said}: an interval needs 2"
-    return statistics.bootstrap(decided, np.mean, level=level), said
+        return Interval(mean, nan, nan, level), f"{said}: an interval needs 2"
+    return mean_interval(decided, bounds=None, level=level), said
 
 
 def _undecidable(x: np.ndarray, y: np.ndarray) -> str:
