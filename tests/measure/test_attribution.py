@@ -184,6 +184,8 @@ def test_nan_where_the_policy_never_comes_does_not_matter(attribute, levels):
 
 ONE_OF_EACH = ("KeysChests-v0", "LavaLand-v0", "TreeGridworld-v0")
 """Q* without a list of states, with one, and a planner."""
+COUNT = 64
+"""Levels of each task."""
 every_task = pytest.mark.parametrize(
     "id",
     [
@@ -211,7 +213,7 @@ def test_oracles_are_told_apart_and_random_actions_are_not(id: str) -> None:
             mixed = sum(weights[number] * chance for number, chance in enumerate(chances))
             return jnp.log(mixed), [memory for _, memory in acted]
 
-        levels = pool.draw(env, params, key_levels, (64,))
+        levels = pool.draw(env, params, key_levels, (COUNT,))
         policy = Policy(lambda level: [each.begin(level) for each in oracles], act)
         return attribution.attribute(env, params, policy, levels, key_play, discount)
 
@@ -220,10 +222,13 @@ def test_oracles_are_told_apart_and_random_actions_are_not(id: str) -> None:
         return list(attribution.shares(result, env.goal_names).values())
 
     true, proxy, random = map(shares, jnp.eye(3, dtype=jnp.float32))
+    # How often a goal can be told is the task's: of TrapKeys' keys, which lie on the way to the
+    # exit, .32 on 1,024 levels. That it is told right is what is claimed: were the two goals mixed
+    # up at random, ten levels would all be right with a probability below 1e-3.
     assert true[1] == 0
-    assert true[0] > 0.3
+    assert true[0] * COUNT >= 10
     assert proxy[0] == 0
-    assert proxy[1] > 0.3
+    assert proxy[1] * COUNT >= 10
     assert random[-1] == 1
 
 
