@@ -466,8 +466,10 @@ def main(arguments: list[str] | None = None) -> None:
         description="Which goal does an agent pursue once the distribution shifts?",
         config=(tyro.conf.OmitArgPrefixes,),
     )
-    _use_all_cores()
     from gmbench.core.checks import Refused
+    from gmbench.runs.cores import use_cores
+
+    use_cores(len(os.sched_getaffinity(0)))
 
     try:
         parsed.run()
@@ -507,16 +509,8 @@ def _join(processes: str | None) -> None:
             count, number = map(int, numbers)
             jax.distributed.initialize(coordinator, count, number, initialization_timeout=60)
     except (RuntimeError, ValueError) as error:
-        words = " ".join(str(error).split())[:200]
+        words = checks.one_line(error)
         raise checks.Refused(f"distributed: cannot join {processes!r} ({words})") from error
-
-
-def _use_all_cores() -> None:
-    """Give each core a host device of its own, unless it was set how many there are."""
-    import jax
-
-    if jax.config.values["jax_num_cpu_devices"] < 0:
-        jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
 
 
 def _static(

@@ -1,6 +1,7 @@
 """Refusals: every invalid value is answered by one line that says what would have been valid."""
 
 import difflib
+import importlib
 import math
 from collections.abc import Iterable
 from typing import Any
@@ -8,6 +9,25 @@ from typing import Any
 
 class Refused(ValueError):
     """An invalid input: one line that names the field, the value and what is allowed."""
+
+
+def one_line(error: BaseException) -> str:
+    """Return what an error of another package says, as one line of bounded length."""
+    return " ".join(str(error).split())[:200]
+
+
+def need(package: str, extra: str, field: str) -> Any:
+    """Return an optional package.
+
+    Raises:
+        Refused: naming the field that asks for it, and the extra that brings it.
+    """
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise Refused(
+            f"{field}: {package} is not installed; pip install 'gmbench[{extra}]' brings it"
+        ) from error
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

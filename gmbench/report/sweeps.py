@@ -32,8 +32,9 @@ def run(
         show = functools.cache(lambda: stack.enter_context(console.board()))
 
         def watch(index: driver.Index) -> None:
-            board = seen.setdefault("board", Board(folder, index))
-            show()(board.read())
+            if "board" not in seen:
+                seen["board"] = Board(folder, index)
+            show()(seen["board"].read())
 
         stack.enter_context(loggers.Feed(log, folder))
         errors = driver.run(sweep, folder, connect, devices, other_layout, watch)
@@ -63,10 +64,8 @@ def print_plan(sweep: Sweep, engine: str, devices: int | None) -> None:
         first = runs[0]
         steps = len(runs) * first.updates * first.config.steps_per_update
         settings = {**first.spec.static, **first.spec.config}
-        name = " ".join(
-            [first.spec.task, first.spec.agent, *(f"{k}={v}" for k, v in settings.items())]
-        )
-        cells = [name, str(len(runs))]
+        fixed = [f"{k}={v}" for k, v in settings.items() if k not in first.rates]
+        cells = [" ".join([first.spec.task, first.spec.agent, *fixed]), str(len(runs))]
         if known:
             cost = grouping.measure(runs, sweep.group, devices, timed=True)
             seconds = steps / cost.steps_per_second

@@ -21,7 +21,8 @@ from gmbench.runs import files
 Tree = TypeVar("Tree")
 
 
-def _is_key(leaf: Any) -> bool:
+def is_key(leaf: Any) -> bool:
+    """Whether an array holds random keys."""
     return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
@@ -34,7 +35,7 @@ def encode(tree: Any) -> bytes:
     """Serialise a pytree of arrays; equal trees give equal bytes."""
     return encode_named(
         {
-            name: np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+            name: np.asarray(jax.random.key_data(leaf) if is_key(leaf) else leaf)
             for name, leaf in _named(tree).items()
         }
     )
@@ -61,7 +62,7 @@ def decode(data: bytes, like: Tree, what: str) -> Tree:
         raise checks.Refused(f"{what}: tensor {odd!r} is missing or unexpected")
     leaves = []
     for name, leaf in wanted.items():
-        expected = jax.eval_shape(jax.random.key_data, leaf) if _is_key(leaf) else leaf
+        expected = jax.eval_shape(jax.random.key_data, leaf) if is_key(leaf) else leaf
         array = arrays[name]
         if array.shape != expected.shape or array.dtype != expected.dtype:
             found, allowed = (f"{a.dtype}{list(a.shape)}" for a in (array, expected))
@@ -72,7 +73,7 @@ def decode(data: bytes, like: Tree, what: str) -> Tree:
 
 def _like(array: Any, leaf: Any) -> Any:
     """Return the array, or the key of ``leaf``'s kind that it is the data of."""
-    if not _is_key(leaf):
+    if not is_key(leaf):
         return array
     kinds: list[Any] = []  # of a shape without data JAX names the kind only while it traces
     jax.eval_shape(lambda key: kinds.append(jax.random.key_impl(key)), leaf)

@@ -4,9 +4,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from gmbench.core import checks
 from gmbench.runs import checkpoints, driver, files, group, store
-from gmbench.runs.spec import RunSpec, check
+from gmbench.runs.spec import check
 
 SETTLED = 5.0
 """Seconds after which the speed that was seen counts, instead of the one that groups state."""
@@ -55,21 +54,25 @@ class Board:
     def __init__(self, folder: Path, index: driver.Index) -> None:
         """Read nothing yet."""
         self.folder = folder
-        self.index = index
         self.finished: dict[str, store.Run] = {}
+        # Names are hashes, and looked up again with every look: made once.
+        self._names = [[spec.name for spec in specs] for specs in index.groups]
+        self._works = [folder / group.name([spec.id for spec in specs]) for specs in index.groups]
         firsts = [check(specs[0]) for specs in index.groups]
-        self._steps = [plan.updates * plan.config.steps_per_update for plan in firsts]
+        self._steps = [
+            plan.updates * plan.config.steps_per_update * len(specs)
+            for plan, specs in zip(firsts, index.groups, strict=True)
+        ]
         self._first: tuple[float, int] | None = None
 
     def read(self) -> Status:
         """Look into the folder."""
         trained, stated, working = 0, 0.0, 0
-        for specs, each in zip(self.index.groups, self._steps, strict=True):
-            if all(self._stored(spec) for spec in specs):
-                trained += each * len(specs)
+        for names, work, steps in zip(self._names, self._works, self._steps, strict=True):
+            if all([self._opened(name) for name in names]):
+                trained += steps
                 continue
-            work = self.folder / group.name([spec.id for spec in specs])
-            record = _record(work)
+            record = checkpoints.newest(work)
             trained += record.steps if record else 0
             if files.is_locked(work):
                 working += 1
@@ -79,33 +82,20 @@ class Board:
         seen = now - began > SETTLED and trained > first
         done = [run.record for run in self.finished.values() if not run.failed]
         return Status(
-            runs=len(self.index.names),
+            runs=sum(map(len, self._names)),
             done=len(done),
             failed=len(self.finished) - len(done),
             competent=sum(record["competent"] for record in done),
             misaligned=sum(record["misaligned"] for record in done),
             working=working,
-            groups=len(self.index.groups),
+            groups=len(self._names),
             steps=trained,
-            all_steps=sum(
-                each * len(specs)
-                for specs, each in zip(self.index.groups, self._steps, strict=True)
-            ),
+            all_steps=sum(self._steps),
             speed=(trained - first) / (now - began) if seen else stated,
         )
 
-    def _stored(self, spec: RunSpec) -> bool:
-        name = spec.name
-        if name not in self.finished and driver.is_stored(self.folder, spec):
+    def _opened(self, name: str) -> bool:
+        """Open a run if it is finished and was not open yet; return whether it is."""
+        if name not in self.finished and store.is_stored(self.folder, name):
             self.finished[name] = store.load(self.folder / name)
         return name in self.finished
-
-
-def _record(work: Path) -> checkpoints.Record | None:
-    """Return the newest record of a group in progress, if one can be read."""
-    for chunk in checkpoints.found(work):
-        try:
-            return checkpoints.read_record(work, chunk)
-        except checks.Refused:
-            continue  # damaged, or just now replaced
-    return None

@@ -103,6 +103,16 @@ def found(folder: Path) -> list[int]:
     return sorted((int(number) for number in numbers if number.isdigit()), reverse=True)
 
 
+def newest(folder: Path) -> Record | None:
+    """Return the newest record that can be read; others may be damaged, or just now replaced."""
+    for chunk in found(folder):
+        try:
+            return read_record(folder, chunk)
+        except checks.Refused:
+            continue
+    return None
+
+
 def read_record(folder: Path, chunk: int) -> Record:
     """Return a checkpoint's record.
 

@@ -117,13 +117,12 @@ def load(folder: Path) -> Index:
     return index
 
 
-def is_stored(folder: Path, spec: RunSpec) -> bool:
-    """Whether a run of the sweep in a folder is finished, well or not."""
-    return (folder / spec.name / store.RECORD).exists()
-
-
 def _unfinished(index: Index, folder: Path) -> list[list[RunSpec]]:
-    return [group for group in index.groups if not all(is_stored(folder, spec) for spec in group)]
+    return [
+        group
+        for group in index.groups
+        if not all(store.is_stored(folder, spec.name) for spec in group)
+    ]
 
 
 def _same(
@@ -147,15 +146,14 @@ def _grouped(
 ) -> Index:
     """Group runs that share a program, as many as fit where the engine would train them."""
     programs = grouping.programs(plans)
-    jobs = [
-        Job("measure", [p.spec for p in grouping.divide(each, most, devices or 1)[0]], str(folder))
-        for each in programs
-    ]
-    encoded = [msgspec.json.encode(msgspec.structs.replace(job, devices=devices)) for job in jobs]
+    lanes = devices or 1
+    largest = [[plan.spec for plan in grouping.divide(each, most, lanes)[0]] for each in programs]
+    jobs = [Job("measure", specs, str(folder), devices) for specs in largest]
+    answers = engine.run([msgspec.json.encode(job) for job in jobs], lambda: None)
     groups = []
-    for each, answer in zip(programs, engine.run(encoded, lambda: None), strict=True):
+    for each, answer in zip(programs, answers, strict=True):
         fits = _answer(answer).fits
-        groups += grouping.divide(each, min(most, fits), devices or 1)
+        groups += grouping.divide(each, min(most, fits), lanes)
     specs = [[plan.spec for plan in group] for group in groups]
     return Index(SCHEMA, most, devices, specs)
 

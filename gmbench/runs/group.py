@@ -86,7 +86,7 @@ class Group:
     @property
     def finished(self) -> bool:
         """Whether every run is stored."""
-        return all((self.folder / plan.spec.name / store.RECORD).exists() for plan in self.plans)
+        return all(store.is_stored(self.folder, plan.spec.name) for plan in self.plans)
 
     def _train_and_measure(self, watch: Watch) -> None:
         plan = self.first

@@ -53,7 +53,7 @@ def divide(plans: Sequence[Plan], most: int, lanes: int = 1) -> list[list[Plan]]
     """
     groups = -(-len(plans) // most)
     size = -(-len(plans) // groups)
-    size = min(-(-size // lanes) * lanes, max(most, 1))
+    size = min(-(-size // lanes) * lanes, most)
     return [list(plans[first : first + size]) for first in range(0, len(plans), size)]
 
 
@@ -76,11 +76,10 @@ def measure(plans: Sequence[Plan], most: int, devices: int | None, timed: bool =
     count = len(divide(plans, most)[0])
     while True:
         program = Program([probe] * count, devices)
-        needed = program.compiled.bytes
-        if needed <= SHARE * capacity(program.layout.devices):
+        needed, room = program.compiled.bytes, capacity(program.layout.devices)
+        if needed <= SHARE * room:
             break
         if count == 1:
-            room = capacity(program.layout.devices)
             raise checks.Refused(
                 f"memory: a run of {first.spec.name!r} needs {needed / 1e9:.1f} GB of each device, "
                 f"{SHARE:.0%} of {room / 1e9:.1f} GB is allowed"

@@ -22,6 +22,7 @@ from jaxtyping import Array, Key
 
 from gmbench.core import checks
 from gmbench.measure import evaluation, levels, recording
+from gmbench.runs import arrays
 from gmbench.runs.checkpoints import Layout
 from gmbench.runs.spec import Plan
 
@@ -136,7 +137,7 @@ def put(tree: Any, sharding: NamedSharding) -> Any:
         return jax.device_put(tree, sharding)
 
     def lay(leaf: Any) -> Any:
-        if hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        if arrays.is_key(leaf):
             data = lay(jax.random.key_data(leaf))
             return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
         whole = np.asarray(leaf)
@@ -150,8 +151,7 @@ def on_host(tree: Any) -> Any:
     if jax.process_count() == 1:
         return tree
     plain = jax.tree.map(
-        lambda x: jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x,
-        tree,
+        lambda leaf: jax.random.key_data(leaf) if arrays.is_key(leaf) else leaf, tree
     )
     return multihost_utils.process_allgather(plain, tiled=True)
 

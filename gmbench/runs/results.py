@@ -27,7 +27,6 @@ import pyarrow.parquet as pq
 
 from gmbench.core import checks
 from gmbench.runs import files, store
-from gmbench.runs.engines import need
 from gmbench.runs.spec import check
 
 FILE = "results.parquet"
@@ -102,7 +101,7 @@ def query(folder: Path, sql: str) -> Any:
     Raises:
         Refused: without DuckDB, without results, or for a query that DuckDB refuses.
     """
-    duckdb = need("duckdb", "query", "query")
+    duckdb = checks.need("duckdb", "query", "query")
     path = folder / FILE if folder.is_dir() else folder
     if not path.is_file():
         raise checks.Refused(f"query: {str(path)!r} is not there; `gmbench sweep` writes it")

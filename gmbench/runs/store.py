@@ -89,6 +89,11 @@ class Run:
         return arrays.decode(self.read("agent.safetensors"), like, f"agent of {str(self.path)!r}")
 
 
+def is_stored(folder: Path, name: str) -> bool:
+    """Whether a run of this name is finished, well or not."""
+    return (folder / name / RECORD).exists()
+
+
 def load(path: str | Path) -> Run:
     """Open a run directory.
 

@@ -1,15 +1,14 @@
 """What an engine runs, here or on another machine: one job, given and answered as JSON."""
 
-import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-import jax
 import msgspec
 
 from gmbench.core import checks
 from gmbench.runs import grouping
+from gmbench.runs.cores import use_cores
 from gmbench.runs.group import Group, Progress
 from gmbench.runs.spec import RunSpec, check
 
@@ -53,14 +52,6 @@ def work(job: bytes, watch: Callable[[Progress], None] = lambda _: None) -> byte
         return msgspec.json.encode(_done(asked, watch))
     except checks.Refused as refusal:
         return msgspec.json.encode(Answer(refused=str(refusal)))
-
-
-def use_cores(count: int) -> None:
-    """Make so many devices of this machine's cores, if JAX has not begun and none are set."""
-    if jax.config.values["jax_num_cpu_devices"] < 0:
-        # Once JAX has begun the number stands; what does not fit is refused by name later on.
-        with contextlib.suppress(RuntimeError):
-            jax.config.update("jax_num_cpu_devices", count)
 
 
 def _done(asked: Job, watch: Callable[[Progress], None]) -> Answer:

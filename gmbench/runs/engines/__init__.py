@@ -50,17 +50,3 @@ def connect(name: str, options: Mapping[str, str], devices: int | None) -> Engin
             cannot be reached.
     """
     return importlib.import_module(f"{__name__}.{checked(name)}").connect(options, devices)
-
-
-def need(package: str, extra: str, field: str = "engine") -> Any:
-    """Return an optional package.
-
-    Raises:
-        Refused: naming the extra that brings it.
-    """
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise checks.Refused(
-            f"{field}: {package} is not installed; pip install 'gmbench[{extra}]' brings it"
-        ) from error

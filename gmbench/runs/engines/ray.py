@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gmbench.core import checks
-from gmbench.runs.engines import Tick, need
+from gmbench.runs.engines import Tick
 from gmbench.runs.worker import work
 
 REACH = 10.0
@@ -49,7 +49,7 @@ def connect(options: Mapping[str, str], devices: int | None) -> Ray:
         checks.known("engine option", option, ["address", "retries"])
     text = options.get("retries", "3")
     retries = checks.integer("retries", int(text) if text.isdigit() else text, 0)
-    ray = need("ray", "ray")
+    ray = checks.need("ray", "ray", "engine")
     address = options.get("address")
     if address not in (None, "auto", "local"):
         _reach(address)
@@ -59,7 +59,7 @@ def connect(options: Mapping[str, str], devices: int | None) -> Ray:
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise checks.Refused(
-            f"address: no Ray cluster at {address!r} ({_one_line(error)})"
+            f"address: no Ray cluster at {address!r} ({checks.one_line(error)})"
         ) from error
     return Ray(ray, devices, retries)
 
@@ -71,8 +71,6 @@ def _reach(address: str) -> None:
         with contextlib.closing(socket.create_connection((host, int(port)), REACH)):
             pass
     except (OSError, ValueError) as error:
-        raise checks.Refused(f"address: cannot reach {address!r} ({_one_line(error)})") from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+        raise checks.Refused(
+            f"address: cannot reach {address!r} ({checks.one_line(error)})"
+        ) from error

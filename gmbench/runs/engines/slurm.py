@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gmbench.core import checks
-from gmbench.runs.engines import Tick, need
+from gmbench.runs.engines import Tick
 from gmbench.runs.worker import work
 
 FOLDER = ".slurm"
@@ -62,7 +62,7 @@ def connect(options: Mapping[str, str], devices: int | None) -> Slurm:
             checks.known("engine option", option, [*OPTIONS, "slurm_..."])
     cluster = checks.known("cluster", options.get("cluster", "slurm"), ["slurm", "local"])
     os.environ.setdefault("SUBMITIT_LOG_LEVEL", "NOCONFIG")  # or it takes over everyone's logging
-    submitit = need("submitit", "slurm")
+    submitit = checks.need("submitit", "slurm", "engine")
     if cluster == "slurm" and shutil.which("sbatch") is None:
         raise checks.Refused("cluster: no sbatch on this machine; cluster=local does without Slurm")
     executor = submitit.AutoExecutor(folder=options.get("folder", FOLDER), cluster=cluster)
@@ -76,7 +76,7 @@ def connect(options: Mapping[str, str], devices: int | None) -> Slurm:
     try:
         executor.update_parameters(**asked)
     except (NameError, TypeError, ValueError) as error:
-        raise checks.Refused(f"engine option: {' '.join(str(error).split())[:200]}") from error
+        raise checks.Refused(f"engine option: {checks.one_line(error)}") from error
     return Slurm(executor)
 
 

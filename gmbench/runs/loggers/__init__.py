@@ -15,7 +15,6 @@ from typing import Any, Protocol, runtime_checkable
 
 from gmbench.core import checks
 from gmbench.runs import checkpoints, driver, group, store
-from gmbench.runs.engines import need
 from gmbench.runs.spec import RunSpec, check
 
 PACKAGES = {"tensorboard": "tensorboardX", "wandb": "wandb"}
@@ -54,7 +53,7 @@ def check_names(chosen: Sequence[str]) -> None:
     """
     for name in chosen:
         checks.known("log", name, names())
-        need(PACKAGES[name], name, "log")
+        checks.need(PACKAGES[name], name, "log")
 
 
 class Feed:
@@ -93,7 +92,7 @@ class Feed:
             news.send(logger)
             logger.close()
         except Exception as error:  # whatever a service does, the sweep goes on
-            _LOG.warning("%s is left out: %s", name, " ".join(str(error).split())[:200])
+            _LOG.warning("%s is left out: %s", name, checks.one_line(error))
 
 
 class News:
@@ -102,42 +101,55 @@ class News:
     def __init__(self, folder: Path) -> None:
         """Everything is new."""
         self.folder = folder
-        self.sent: dict[str, int] = {}
-        self.finished: set[str] = set()
+        self.groups: list[_Watched] = []
 
     def send(self, logger: Logger) -> None:
         """Give a logger what is new."""
-        if not (self.folder / driver.INDEX).exists():
+        if not self.groups and (self.folder / driver.INDEX).exists():
+            self.groups = [_Watched(self.folder, g) for g in driver.load(self.folder).groups]
+        for each in self.groups:
+            each.send(logger)
+
+
+class _Watched:
+    """A group, and how much of it was sent."""
+
+    def __init__(self, folder: Path, specs: Sequence[RunSpec]) -> None:
+        self.folder = folder
+        self.work = folder / group.name([spec.id for spec in specs])
+        self.plan = check(specs[0])
+        self.left = {spec.name: (place, spec) for place, spec in enumerate(specs)}
+        self.sent = dict.fromkeys(self.left, 0)
+        self.chunk = 0
+
+    def send(self, logger: Logger) -> None:
+        if not self.left:
             return
-        for specs in driver.load(self.folder).groups:
-            work = self.folder / group.name([spec.id for spec in specs])
-            lines = _lines(specs, work)
-            for index, spec in enumerate(specs):
-                if spec.name in self.finished:
-                    continue
-                if driver.is_stored(self.folder, spec):
-                    run = store.load(self.folder / spec.name)
-                    self._log(logger, spec, run.metrics())
-                    logger.finish(run)
-                    self.finished.add(spec.name)
-                elif lines:
-                    self._log(logger, spec, lines[index])
+        metrics = self._metrics()
+        for name, (place, spec) in list(self.left.items()):
+            if store.is_stored(self.folder, name):
+                run = store.load(self.folder / name)
+                self._log(logger, spec, run.metrics())
+                logger.finish(run)
+                del self.left[name]
+            elif metrics:
+                self._log(logger, spec, group.lines(self.plan, metrics, place))
 
     def _log(self, logger: Logger, spec: RunSpec, lines: Sequence[Mapping[str, Any]]) -> None:
-        new = lines[self.sent.get(spec.name, 0) :]
+        new = lines[self.sent[spec.name] :]
         if new:
             logger.log(spec, new)
             self.sent[spec.name] = len(lines)
 
-
-def _lines(specs: Sequence[RunSpec], work: Path) -> list[list[dict[str, Any]]]:
-    """Return the metrics of each run of a group in progress, empty if there are none yet."""
-    for chunk in checkpoints.found(work):
+    def _metrics(self) -> list[checkpoints.Metrics]:
+        """Return the metrics so far, none if there has been no checkpoint since the last look."""
+        record = checkpoints.newest(self.work)
+        if record is None or record.chunk <= self.chunk:
+            return []
+        chunks = range(1, record.chunk + 1)
         try:
-            record = checkpoints.read_record(work, chunk)
-            metrics = [checkpoints.read_metrics(work, record, n) for n in range(1, chunk + 1)]
+            metrics = [checkpoints.read_metrics(self.work, record, chunk) for chunk in chunks]
         except checks.Refused:
-            continue  # just now replaced
-        plan = check(specs[0])
-        return [group.lines(plan, metrics, index) for index in range(len(specs))]
-    return []
+            return []  # damaged, or the group is done and its folder gone
+        self.chunk = record.chunk
+        return metrics
