@@ -7,7 +7,7 @@ schedules nothing itself: here the groups go one after another, elsewhere Ray or
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from gmbench.core import checks
 
