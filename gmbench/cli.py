@@ -321,6 +321,32 @@ class Rates:
 
 
 @dataclasses.dataclass(frozen=True)
+class Evidence:
+    """Ask every measure which goal finished runs pursue, and say where the answers differ."""
+
+    folder: tyro.conf.Positional[Path]
+    """Results folder, a sweep's, or a run's."""
+    out: Path = Path("evidence.html")
+    """Where to write the page: .html, or .md with a picture beside it."""
+    data: Path | None = None
+    """Where to write what was found of each agent as JSON, if anywhere."""
+
+    def run(self) -> None:
+        """Measure, and write the page."""
+        from gmbench.report import console, evidence
+        from gmbench.runs import store
+
+        _writable_file("out", self.out)
+        if self.data is not None:
+            _writable_file("data", self.data)
+        runs = store.load_all(self.folder)
+        with contextlib.ExitStack() as stack:
+            watch = functools.cache(lambda: stack.enter_context(console.progress()))
+            evidence.write(runs, self.out, self.data, lambda report: watch()(report))
+        print(f"page: {self.out}")
+
+
+@dataclasses.dataclass(frozen=True)
 class DrawFigure:
     """Draw a figure of stored runs: the phase diagram over two of their settings."""
 
@@ -450,6 +476,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "query": Query,
     "report": Report,
     "rates": Rates,
+    "evidence": Evidence,
     "figure": DrawFigure,
     "pages": Pages,
     "bench": Bench,

@@ -121,7 +121,7 @@ def _aligned(
 def outcome_bars(rows: Sequence[Row]) -> Figure:
     """Draw where episodes on the deployment levels end, as stacked bars, one a condition."""
     with mpl.rc_context(STYLE):
-        figure, axes, places = _row_axes(rows, 1)
+        figure, axes, places = row_axes(rows, 1)
         bar_axes = axes[0]
         for place, row in zip(places, rows, strict=True):
             left = 0.0
@@ -154,7 +154,7 @@ def regret_bars(rows: Sequence[Row]) -> Figure:
         "cfi": ("CFI: regret that no goal explains", GREY),
     }
     with mpl.rc_context(STYLE):
-        figure, axes, places = _row_axes(rows, len(names))
+        figure, axes, places = row_axes(rows, len(names))
         for panel, (name, (words, colour)) in zip(axes, names.items(), strict=True):
             for place, row in zip(places, rows, strict=True):
                 score = row.scores[name]
@@ -173,7 +173,7 @@ def regret_bars(rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def _row_axes(rows: Sequence[Row], columns: int) -> tuple[Figure, list[Axes], list[float]]:
+def row_axes(rows: Sequence[Row], columns: int) -> tuple[Figure, list[Axes], list[float]]:
     """Axes side by side with a line for each row and one for each heading, from the top down."""
     places, ticks, line = [], [], 0.0
     for task in _by_heading(rows):

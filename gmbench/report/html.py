@@ -68,6 +68,8 @@ thead th { white-space: normal; vertical-align: bottom; font-weight: 500; color:
 th:first-child { text-align: left; padding-left: 0; font-weight: 400; }
 thead tr, tbody { border-bottom: 1px solid var(--line); }
 tbody th.task { font-weight: 600; padding-top: .6rem; }
+.words td { white-space: normal; text-align: left; }
+.words th { text-align: left; }
 td small { display: block; color: var(--soft); font-size: .78rem; }
 figure { margin: 1rem 0; }
 figure.wide svg { display: block; width: 100%; min-width: 36rem; height: auto; }
@@ -125,14 +127,14 @@ def write_report(runs: Sequence[Run], path: Path) -> None:
         _table("By how much: regret and what explains it, with intervals", rows, INDICES),
         f"<p class='soft'>{escape(NOTE)}</p>",
         "<h2>Where episodes end after the shift</h2>",
-        _figure(figures.outcome_bars(rows), "Mean over seeds of the share of deployment levels."),
+        drawn(figures.outcome_bars(rows), "Mean over seeds of the share of deployment levels."),
         "<h2>What explains the regret after the shift</h2>",
-        _figure(
+        drawn(
             figures.regret_bars(rows),
             "Bars are means over seeds, dots are seeds, lines are intervals of the mean.",
         ),
         "<h2>Training</h2>",
-        _figure(
+        drawn(
             figures.training_curves(tasks),
             "Return an episode on training levels. Thin lines are seeds, bold lines their mean.",
         ),
@@ -186,7 +188,8 @@ def _cell(value: str, interval: str) -> str:
     return f"<td>{escape(value)}{small}</td>"
 
 
-def _figure(figure: Figure, caption: str) -> str:
+def drawn(figure: Figure, caption: str) -> str:
+    """Return a figure as part of a page, in the ink of the page."""
     drawing = figures.svg(figure).decode()
     drawing = drawing[drawing.index("<svg") :].replace(figures.INK.lower(), "currentColor")
     # Names of groups are used by nothing, and would repeat from one drawing to the next.

@@ -122,10 +122,14 @@ def load(path: str | Path) -> Run:
 def load_all(folder: str | Path) -> list[Run]:
     """Open every finished run in a results folder, sorted by name; those that failed are left out.
 
+    A run's own directory is a folder with that run.
+
     Raises:
         ValueError: if there is none.
     """
-    paths = sorted(path.parent for path in Path(folder).glob(f"*/{RECORD}"))
+    folder = Path(folder)
+    inside = [folder / RECORD] if (folder / RECORD).is_file() else folder.glob(f"*/{RECORD}")
+    paths = sorted(path.parent for path in inside)
     runs = [load(path) for path in paths if not path.name.startswith(".")]
     finished = [run for run in runs if not run.failed]
     if not finished:
