@@ -112,6 +112,7 @@ class KeysChests(GridEnvironment[State, Params]):
         "C": ("chest",),
         "@": ("chest", "agent"),
     }
+    means: ClassVar = ("keys",)
 
     @property
     def default_params(self) -> Params:

@@ -47,6 +47,8 @@ class Environment(environment.Environment, abc.ABC, Generic[State, Params]):  # 
     """Whether :meth:`solve` gives optimal values; else ``planner(goal)`` is the named reference."""
     misrewards: ClassVar[bool] = False
     """Whether training may reward anything but the intended goal on distinguishing levels."""
+    means: ClassVar[tuple[str, ...]] = ()
+    """Proxies that the intended goal cannot be earned without: to earn them first is no choice."""
 
     # ---- what a subclass provides -----------------------------------------------------------
 

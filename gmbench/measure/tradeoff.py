@@ -264,9 +264,12 @@ def choices(
     """Play one episode on each level: 1 if the true goal pays first, 0 if the proxy does, else NaN.
 
     NaN too where both pay at once, where the agent has lost no time yet on its way to the other one
-    (which is known where optimal values are), and where its action probabilities are none.
+    (which is known where optimal values are), and where its action probabilities are none; and
+    everywhere, if the true goal cannot be earned without the proxy (``env.means``).
     """
     count = jax.tree.leaves(levels)[0].shape[-1]
+    if env.goal_names[proxy] in env.means:
+        return jnp.full(count, jnp.nan, jnp.float32)
     pair = jnp.array([0, proxy], jnp.int32)
 
     def begin(level: Level) -> tuple[Any, Array]:

@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from gmbench.core import checks
 from gmbench.measure import tradeoff
@@ -29,7 +30,7 @@ from gmbench.runs.evidence import Evidence
 from gmbench.runs.store import Run
 
 FORMATS = (".html", ".md")
-"""What a page can be written as; the picture of a Markdown page lies beside it, as SVG."""
+"""What a page can be written as; the picture of a Markdown page lies beside it."""
 TITLE = "Which goal, by which measure?"
 NOTE = (
     "Figures are means over agents, on the levels of the first shift, with 95% intervals over"
@@ -108,7 +109,7 @@ def write(runs: Sequence[Run], page: Path, data: Path | None, watch: Callable[[A
             files.writable(path.parent)
     found = conditions(runs, watch)
     if page.suffix == ".md":
-        figures.save(overview(found), page.with_suffix(".svg"))
+        figures.save(overview(found), page.with_suffix(".png"))
     text = _markdown(found, page) if page.suffix == ".md" else _html(found)
     files.write(page, text.encode())
     if data is not None:
@@ -170,7 +171,8 @@ def _answers(condition: Condition, measure: str) -> str:
 
 
 def _why(condition: Condition, measure: str) -> str:
-    return "; ".join(dict.fromkeys(e.verdicts[measure].why for e in condition.found)).strip("; ")
+    reasons = dict.fromkeys(each.verdicts[measure].why for each in condition.found)
+    return "; ".join(why for why in reasons if why)
 
 
 def _return(condition: Condition) -> str:
@@ -248,10 +250,9 @@ def overview(found: Sequence[Condition]) -> Figure:
                 panel.set_xlim(0, 1)
                 panel.set_xticks([0, 0.5, 1], ["0", ".5", "1"])
         axes[3].axvline(0, color=INK, linewidth=0.6)
-        words = (("intended goal", BLUE), ("another goal", ORANGE), ("none", GREY))
-        for number, (name, colour) in enumerate(words):
-            figure.text(0.3 + 0.17 * number, -0.01, "■", color=colour, va="top")
-            figure.text(0.325 + 0.17 * number, -0.01, name, va="top")
+        words = {"intended goal": BLUE, "another goal": ORANGE, "none": GREY}
+        patches = [Patch(color=colour, label=name) for name, colour in words.items()]
+        figure.legend(handles=patches, loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 
@@ -298,7 +299,7 @@ def _draw_meg(panel: Axes, place: float, each: Condition) -> None:
 
 
 def _markdown(found: Sequence[Condition], page: Path) -> str:
-    picture = page.with_suffix(".svg").name
+    picture = page.with_suffix(".png").name
     parts = [f"# {TITLE}", f"![The measures of every condition]({picture})", NOTE]
     for each in found:
         table = [HEAD, ("---",) * len(HEAD), *lines(each)]

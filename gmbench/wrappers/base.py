@@ -41,6 +41,16 @@ class View(Environment[Any, Any]):
         return self.env.exact
 
     @property
+    def misrewards(self) -> bool:  # type: ignore[override]
+        """As in the wrapped environment."""
+        return self.env.misrewards
+
+    @property
+    def means(self) -> tuple[str, ...]:  # type: ignore[override]
+        """As in the wrapped environment."""
+        return self.env.means
+
+    @property
     def default_params(self) -> Any:
         """As in the wrapped environment."""
         return self.env.default_params

@@ -8,6 +8,7 @@ from scipy import special
 
 from gmbench.core import registry
 from gmbench.core.checks import Refused
+from gmbench.core.policy import uniform
 from gmbench.measure import tradeoff
 from gmbench.measure.tradeoff import choices, extra_steps, fit, over_runs
 from gmbench.solve.reach import distances
@@ -192,3 +193,13 @@ def test_tasks_without_optimal_values_have_no_distance():
     task = registry.make("TreeGridworld-v0", size=registry.sizes("TreeGridworld-v0").tiny)
     levels = known.draw_of(task.env, task.training, 4)
     assert np.all(np.isnan(extra_steps(task.env, levels, DISCOUNT)))
+
+
+def test_a_proxy_that_the_goal_needs_is_no_alternative():
+    env = registry.make("KeysChests-v0", size=5).env
+    params = env.default_params
+    levels = known.draw_of(env, params, 32)
+    play = jax.jit(
+        lambda levels, key: choices(env, params, uniform(env), levels, key, jnp.float32(0.99))
+    )
+    assert np.isnan(play(levels, jax.random.key(0))).all()

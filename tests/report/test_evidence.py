@@ -93,7 +93,7 @@ def test_pages_and_data(group, tmp_path, capsys):
         page = (tmp_path / name).read_text()
         assert page.count("trade-off") >= 2
         assert page.count("The measures contradict each other") == 2
-    assert (tmp_path / "page.svg").exists()
+    assert (tmp_path / "page.png").exists()
     assert "<script" not in (tmp_path / "page.html").read_text()
     run = next(path for path in sorted(group.iterdir()) if path.name.startswith("Cheese"))
     data = tmp_path / "data.json"

@@ -167,3 +167,8 @@ def test_agents_train_on_pixels(task_id):
     after = jax.device_get(program.weights(states))
     assert not jax.tree.all(jax.tree.map(np.array_equal, before, after))
     assert program.compiled.traces == 1
+
+
+def test_a_view_tells_what_its_task_tells():
+    assert tiny("Monitor-v0", "window3").env.misrewards
+    assert tiny("KeysChests-v0", "last").env.means == ("keys",)
