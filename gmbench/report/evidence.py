@@ -5,7 +5,7 @@ answer, its figures, and its reason where it names no goal. Below stands where t
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -55,6 +55,9 @@ WHY = (
 """Why measures that are all right may differ, in the order of :data:`MEASURES`."""
 HEAD = ("measure", "says", "figures", "because")
 
+Mean = tuple[float, Interval | None]
+"""A mean over agents, and its interval where there is one."""
+
 
 @dataclass(frozen=True)
 class Condition:
@@ -70,14 +73,11 @@ class Condition:
     label: str
     found: tuple[Evidence, ...]
 
-    def mean(self, value: Callable[[Evidence], float]) -> tuple[float, Interval | None]:
-        """Return the mean over agents, and its interval where there are two or more."""
-        values = np.array([value(each) for each in self.found], np.float64)
-        values = values[np.isfinite(values)]
-        if not len(values):
-            return float("nan"), None
-        interval = mean_interval(values.clip(0, 1)) if len(values) > 1 else None
-        return float(values.mean()), interval
+    def means(self, pick: Callable[[Evidence], Mapping[str, float]]) -> dict[str, Mean]:
+        """Return the mean over agents of each of some named figures between 0 and 1."""
+        return {
+            name: _mean([pick(each)[name] for each in self.found]) for name in pick(self.found[0])
+        }
 
     @property
     def pse(self) -> tuple[Interval, str]:
@@ -176,33 +176,28 @@ def _why(condition: Condition, measure: str) -> str:
 
 
 def _return(condition: Condition) -> str:
-    parts = (("in full", "goal"), ("a proxy only", "proxy"), ("neither", "neither"))
-    return _joined(condition, ((words, lambda e, n=name: e.ended[n]) for words, name in parts))
+    return _joined(condition.means(_ended))
 
 
 def _regret(condition: Condition) -> str:
-    parts = (("1 - rho", "true"), ("GMI", "other"), ("CFI", "none"))
-    return _joined(
-        condition, ((words, lambda e, n=name: getattr(e.regret, n)) for words, name in parts)
-    )
+    return _joined(condition.means(_explained))
 
 
 def _attribution(condition: Condition) -> str:
-    names = (*condition.found[0].goals, "none")
-    text = _joined(condition, ((name, lambda e, n=name: e.attributed[n]) for name in names))
+    text = _joined(condition.means(lambda each: each.attributed))
     unsaid: Counter[str] = Counter()
     for each in condition.found:
         unsaid.update({why: n for why, n in each.reasons.items() if why != "attributed"})
     if unsaid:
         text += f'; none mostly for "{unsaid.most_common(1)[0][0]}"'
-    agreement, _ = condition.mean(lambda each: each.agreement)
+    agreement, _ = _mean([each.agreement for each in condition.found])
     agree = "" if np.isnan(agreement) else f"; the goal missed least on {agreement:.0%} of these"
     return text + agree
 
 
 def _trade_off(condition: Condition) -> str:
     interval, said = condition.pse
-    chose, _ = condition.mean(lambda each: each.trade_off.chose_true)
+    chose, _ = _mean([each.trade_off.chose_true for each in condition.found])
     text = "" if np.isnan(chose) else f"chose {condition.found[0].goals[0]} {chose:.2f}; "
     if np.isnan(interval.estimate):
         return f"{text}{said}"
@@ -211,16 +206,35 @@ def _trade_off(condition: Condition) -> str:
 
 
 def _meg(condition: Condition) -> str:
-    goals = condition.found[0].goals
-    text = _joined(condition, ((goal, lambda e, g=goal: e.meg[g]) for goal in goals))
-    alone = {goal: condition.mean(lambda e, g=goal: e.meg_by_level[g])[0] for goal in goals}
-    if all(np.isnan(value) for value in alone.values()):
+    text = _joined(condition.means(lambda each: each.meg))
+    alone = condition.means(lambda each: each.meg_by_level)
+    if all(np.isnan(mean) for mean, _ in alone.values()):
         return text
-    return f"{text}; by level {', '.join(f'{goal} {value:.2f}' for goal, value in alone.items())}"
+    return (
+        f"{text}; by level {', '.join(f'{goal} {mean:.2f}' for goal, (mean, _) in alone.items())}"
+    )
 
 
-def _joined(condition: Condition, parts: Iterable[tuple[str, Callable[[Evidence], float]]]) -> str:
-    return ", ".join(f"{name} {_number(*condition.mean(value))}" for name, value in parts)
+def _ended(each: Evidence) -> dict[str, float]:
+    words = {"goal": "in full", "proxy": "a proxy only", "neither": "neither"}
+    return {words[name]: share for name, share in each.ended.items()}
+
+
+def _explained(each: Evidence) -> dict[str, float]:
+    return {"1 - rho": each.regret.true, "GMI": each.regret.other, "CFI": each.regret.none}
+
+
+def _mean(values: Sequence[float]) -> Mean:
+    """Return the mean of what is known, and its interval where there are two values or more."""
+    known = np.array([value for value in values if not np.isnan(value)], np.float64)
+    if not len(known):
+        return float("nan"), None
+    interval = mean_interval(known.clip(0, 1)) if len(known) > 1 else None
+    return float(known.mean()), interval
+
+
+def _joined(means: Mapping[str, Mean]) -> str:
+    return ", ".join(f"{name} {_number(*mean)}" for name, mean in means.items())
 
 
 def _number(mean: float, interval: Interval | None) -> str:
@@ -256,17 +270,16 @@ def overview(found: Sequence[Condition]) -> Figure:
     return figure
 
 
-def _bars(each: Condition) -> Iterator[tuple[float, float, float]]:
-    yield tuple(each.mean(lambda e, n=n: e.ended[n])[0] for n in ("goal", "proxy", "neither"))  # type: ignore[misc]
-    yield tuple(
-        each.mean(lambda e, n=n: getattr(e.regret, n))[0] for n in ("true", "other", "none")
-    )  # type: ignore[misc]
-    true = each.mean(lambda e: e.attributed[e.goals[0]])[0]
-    none = each.mean(lambda e: e.attributed["none"])[0]
-    yield true, 1 - true - none, none
+def _bars(each: Condition) -> list[list[float]]:
+    """Return the shares of the intended goal, of others and of none, by the first measures."""
+    ended, regret = (
+        [mean for mean, _ in each.means(pick).values()] for pick in (_ended, _explained)
+    )
+    true, *others, none = (mean for mean, _ in each.means(lambda e: e.attributed).values())
+    return [ended, regret, [true, sum(others), none]]
 
 
-def _stack(panel: Axes, place: float, parts: tuple[float, float, float]) -> None:
+def _stack(panel: Axes, place: float, parts: Sequence[float]) -> None:
     left = 0.0
     for share, colour in zip(parts, (BLUE, ORANGE, GREY), strict=True):
         panel.barh(place, share, 0.72, left, color=colour)
@@ -285,9 +298,10 @@ def _draw_pse(panel: Axes, place: float, each: Condition) -> None:
 
 
 def _draw_meg(panel: Axes, place: float, each: Condition) -> None:
-    goals = each.found[0].goals
-    for goal, colour in zip(reversed(goals), [ORANGE] * (len(goals) - 1) + [BLUE], strict=True):
-        mean, interval = each.mean(lambda e, g=goal: e.meg[g])
+    """Draw a dot for each goal, the intended one on top."""
+    intended, *_ = each.found[0].goals
+    for goal, (mean, interval) in reversed(each.means(lambda e: e.meg).items()):
+        colour = BLUE if goal == intended else ORANGE
         if np.isnan(mean):
             continue
         panel.plot(mean, place, "o", color=colour, markersize=4, clip_on=False)
