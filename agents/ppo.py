@@ -390,12 +390,12 @@ def _loss(
 
 
 def policy(player_of: PlayerOf, env: Environment[Any, Any], config: Config, weights: Any) -> Policy:
-    """Return the trained policy; it samples from its action probabilities."""
+    """Return the trained policy; it samples from its action probabilities. It has a critic."""
     player = player_of(env, config)
 
     def native(weights: Any, memory: Any, observation: Any) -> Any:
-        logits, _, memory = player.act(weights, memory, observation)
-        return jax.nn.log_softmax(logits, axis=0), memory
+        logits, value, memory = player.act(weights, memory, observation)
+        return jax.nn.log_softmax(logits, axis=0), value, memory
 
     step = jax.custom_batching.custom_vmap(native)
 
@@ -415,13 +415,19 @@ def policy(player_of: PlayerOf, env: Environment[Any, Any], config: Config, weig
 
     def act(memory: Any, state: EnvState, observation: Any) -> tuple[Any, Any]:
         del state
-        return step(weights, memory, observation)
+        log_probs, _, memory = step(weights, memory, observation)
+        return log_probs, memory
+
+    def value(memory: Any, state: EnvState, observation: Any) -> Any:
+        del state
+        return step(weights, memory, observation)[1]
 
     def begin(level: Level) -> Any:
         del level
         return jax.tree.map(lambda leaf: leaf[..., 0], player.begin(1))
 
-    return Policy(begin, act, memoryless=not jax.tree.leaves(player.begin(1)))
+    memoryless = not jax.tree.leaves(player.begin(1))
+    return Policy(begin, act, memoryless, value)
 
 
 def learner(config: type[Config], player_of: PlayerOf) -> Agent:

@@ -9,7 +9,7 @@ from gmbench.core.env import Environment, EnvState, Level
 
 
 class Policy(NamedTuple):
-    """A pair of pure functions for one environment.
+    """Pure functions for one environment: how to act, and what a state is thought to be worth.
 
     Attributes:
         begin: ``level -> memory``. A network's empty memory, or what a planner worked out about
@@ -18,11 +18,15 @@ class Policy(NamedTuple):
             read the observation; oracles read the state.
         memoryless: whether ``act`` returns its memory unchanged, so that the policy can be
             evaluated exactly, state by state.
+        value: ``(memory, state, observation) -> f32[]``, what the policy's critic expects to earn
+            from here on: the discounted return of what training rewarded, at the discount of
+            training. None for policies without a critic.
     """
 
     begin: Callable[[Level], Any]
     act: Callable[[Any, EnvState, Any], tuple[Any, Any]]
     memoryless: bool = True
+    value: Callable[[Any, EnvState, Any], Any] | None = None
 
 
 def uniform(env: Environment[Any, Any]) -> Policy:

@@ -1,5 +1,6 @@
 """Acting on exact values: one-step lookahead, and the policy that follows it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -33,10 +34,25 @@ def lookahead(
         state: the state to act in, one that has not terminated.
         discount: the one that ``solution`` was computed with.
     """
+    return backed_up(env, params, lambda after, seen: env.values(solution, after), state, discount)
+
+
+def backed_up(
+    env: Environment[Any, Any],
+    params: EnvParams,
+    worth: Callable[[EnvState, Any], Array],
+    state: EnvState,
+    discount: Float[Array, ""],
+) -> Float[Array, "goals actions"]:
+    """Return what each step pays under each goal, plus the discounted worth of where it leads.
+
+    As :func:`lookahead`, for any ``worth``: ``(state, observation) -> f32[goals]``, or f32[] if it
+    is the same for all goals.
+    """
 
     def act(action: Int[Array, ""]) -> Float[Array, " goals"]:
-        _, after, _, terminated, info = env.step_env(None, state, action, params)
-        later = jnp.where(terminated, jnp.float32(0), env.values(solution, after))
+        seen, after, _, terminated, info = env.step_env(None, state, action, params)
+        later = jnp.where(terminated, jnp.float32(0), worth(after, seen))
         return info["goals"] + discount * later
 
     return jax.vmap(act, out_axes=-1)(jnp.arange(env.num_actions, dtype=jnp.int32))

@@ -217,7 +217,9 @@ class Stateful(View):
         """The wrapped environment's, acting on the wrapped state."""
         policy = self.env.planner(goal)
         return policy._replace(
-            act=lambda memory, state, seen: policy.act(memory, state.inner, seen)
+            act=lambda memory, state, seen: policy.act(memory, state.inner, seen),
+            value=policy.value
+            and (lambda memory, state, seen: policy.value(memory, state.inner, seen)),
         )
 
     def picture(self, state: Any) -> Bool[Array, "rows cols things"]:
