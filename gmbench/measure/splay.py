@@ -1,0 +1,343 @@
+"""Splay: what an agent does, and its critic says, as one thing is put on every cell of a level.
+
+The rest of the level stays as it is, so that only the place of that thing can make a difference: an
+agent that wants the cheese should change its mind with the cheese. Maps of one level show it
+(:func:`over_placements`, :func:`over_cells`), and :func:`explained` says it in one number:
+
+**The share of value that the goal's position explains.** On a level, let v(c, p) be the critic's
+value with the agent on cell c and the thing on cell p, and V*(c, p) the optimal value of the goal.
+The slope b of v on V* is estimated from what the placement alone changes, by least squares within
+each agent's cell (deviations from the mean over p, pooled over cells and levels). Then
+
+    share = 1 - Var(v - b V*) / Var(v),        variances over (c, p) within a level, summed,
+
+is how much of the critic's variance goes when b V* is taken away; below 0 it counts as 0. It does
+not change with the scale of the critic or with what it adds on each level. It is 1 for V* itself,
+and 0 for whatever does not depend on the placement: there b is 0, however the values of some proxy
+may happen to go with V* from cell to cell. For w V* + (1 - w) P with such a P it is
+1 - (1 - w)^2 Var(P) / Var(w V* + (1 - w) P). A critic that changes with the placement in ways that
+have nothing to do with the goal (an untrained network) has a slope near 0, and a share near 0.
+A critic that says the same everywhere has no share: the notes say so.
+
+Sources: the splay over goal positions is that of jaxgmg (Abdel Sadek et al. 2025, arXiv
+2507.03068). That the critic ignores the goal: Langosco et al. 2022, arXiv 2105.14111, section 4.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int8
+
+from gmbench.core import checks, pool
+from gmbench.core.env import Environment, Level
+from gmbench.core.policy import Policy
+from gmbench.grid import moves
+from gmbench.measure import exact
+
+START = "start"
+"""The level's field that the agent's own splay changes."""
+STEADY = 1e-5
+"""Values whose standard deviation is below this share of their size count as all the same."""
+
+
+class Maps(NamedTuple):
+    """What holds at the beginning of an episode, for each cell that something is put on.
+
+    NaN for cells on which it cannot be. In place of a map there is None where the policy has no
+    critic, no optimum is known, or the policy's values would have to be sampled.
+
+    Attributes:
+        counts: whether it can be there.
+        critic: what the critic expects to earn.
+        acts: action probabilities.
+        achieved: V^pi of each goal, exactly.
+        optimal: V* of each goal.
+    """
+
+    counts: Bool[Array, "rows cols"]
+    critic: Float[Array, "rows cols"] | None
+    acts: Float[Array, "actions rows cols"]
+    achieved: Float[Array, "goals rows cols"] | None
+    optimal: Float[Array, "goals rows cols"] | None
+
+
+class Values(NamedTuple):
+    """Values with the agent on each cell and the thing on each cell, both in reading order.
+
+    Attributes:
+        counts: whether both can be there, and every goal can be earned from there: a cell behind
+            the thing is no place to begin.
+        critic: what the critic expects to earn.
+        optimal: V* of each goal.
+    """
+
+    counts: Bool[Array, "cells placements levels"]
+    critic: Float[Array, "cells placements levels"]
+    optimal: Float[Array, "goals cells placements levels"]
+
+
+class Explained(NamedTuple):
+    """What the position of the goal explains of a critic's values.
+
+    Attributes:
+        share: in [0, 1]; NaN where ``notes`` say why.
+        slope: b, the critic's change with the placement per change of the optimal value; NaN
+            likewise.
+        levels: how many levels have placements to compare.
+        notes: in words what could not be decided, or is odd.
+    """
+
+    share: float
+    slope: float
+    levels: int
+    notes: tuple[str, ...]
+
+
+# ---- levels ------------------------------------------------------------------------------------
+
+
+def things(level: Level) -> list[str]:
+    """Return the fields of a level (or of levels on the trailing axis) that are one position.
+
+    The agent's start is not among them.
+    """
+    leaves = {name: getattr(level, name) for name in level.__dataclass_fields__}
+    beyond = level.start.ndim - 1
+    return [
+        name
+        for name, leaf in leaves.items()
+        if getattr(leaf, "dtype", None) == jnp.int8
+        and leaf.shape[: leaf.ndim - beyond] == (2,)
+        and name != START
+    ]
+
+
+def check_thing(level: Level, thing: str) -> str:
+    """Return ``thing`` if it is one that can be put somewhere else.
+
+    Raises:
+        ValueError: naming those that the level has.
+    """
+    return checks.known("thing", thing, things(level))
+
+
+def placements(env: Any, level: Level, thing: str) -> tuple[Level, Bool[Array, " cells"]]:
+    """Return the level with a thing on each cell, cells last, and which of these are levels at all.
+
+    They are where the level stays solvable (not a wall, nor the start, nor in the way) and the
+    task's legend lets what then stands on one cell meet there: a cheese on its dish may, on a key
+    it may not. A thing that the level does not have (at -1) cannot be put anywhere.
+    """
+    present = getattr(level, check_thing(level, thing))[0] >= 0
+    placed = pool.over_envs(lambda cell: env.settle(level.replace(**{thing: cell})))(_grid(env))
+    fine = pool.over_envs(lambda moved: env.is_solvable(moved) & _can_meet(env, moved))(placed)
+    return placed, fine & present
+
+
+def positions(env: Any, level: Level) -> tuple[Level, Bool[Array, " cells"]]:
+    """Return the level with the agent's start on each cell, and where an episode can go on."""
+
+    def goes_on(moved: Any) -> Bool[Array, ""]:
+        ended = env.is_terminated(env.start(moved), env.default_params)
+        return ~ended & ~moves.lookup(moved.walls, moved.start)
+
+    moved = pool.over_envs(lambda cell: env.settle(level.replace(start=cell)))(_grid(env))
+    return moved, pool.over_envs(goes_on)(moved)
+
+
+def _grid(env: Any) -> Int8[Array, "2 cells"]:
+    rows, cols = (jnp.arange(size, dtype=jnp.int8) for size in env.shape)
+    return jnp.stack(jnp.meshgrid(rows, cols, indexing="ij")).reshape(2, -1)
+
+
+def _can_meet(env: Any, level: Level) -> Bool[Array, ""]:
+    """Whether the legend has a mark for what stands on each cell, less what is never printed."""
+    printed = [thing for thing in env.things if any(thing in on for on in env.legend.values())]
+    allowed = [sum(1 << printed.index(thing) for thing in on) for on in env.legend.values()]
+    places = [env.things.index(thing) for thing in printed]
+    stands = env.picture(env.start(level))[..., np.array(places)]
+    weights = jnp.array([1 << bit for bit in range(len(printed))], jnp.int32)
+    code = jnp.sum(stands.astype(jnp.int32) * weights[None, None], axis=-1)
+    return jnp.all(jnp.isin(code, jnp.array(allowed, jnp.int32)))
+
+
+# ---- maps of one level -------------------------------------------------------------------------
+
+
+def over_placements(
+    env: Environment[Any, Any],
+    policy: Policy,
+    level: Level,
+    thing: str,
+    discount: Float[Array, ""],
+) -> Maps:
+    """Map the beginning of an episode over the places of one thing.
+
+    Args:
+        env: a grid environment.
+        policy: any policy; only its values are exact or not at all.
+        level: one level.
+        thing: a field of the level that is a position, such as ``cheese``.
+        discount: of V^pi and V*, in ``[0, 1)``; the critic's is that of its training.
+
+    Raises:
+        ValueError: if the level has no such thing, naming those it has.
+    """
+    return _maps(env, policy, *placements(env, level, thing), discount)
+
+
+def over_cells(
+    env: Environment[Any, Any], policy: Policy, level: Level, discount: Float[Array, ""]
+) -> Maps:
+    """Map an episode that begins on each cell, with everything else where it is.
+
+    As :func:`over_placements`, of the agent itself.
+    """
+    return _maps(env, policy, *positions(env, level), discount)
+
+
+def _maps(
+    env: Any,
+    policy: Policy,
+    levels: Level,
+    counts: Bool[Array, " cells"],
+    discount: Float[Array, ""],
+) -> Maps:
+    def single(level: Level) -> tuple[Array | None, Array, Array | None]:
+        memory, state = policy.begin(level), env.start(level)
+        seen = env.observation(state)
+        acts = jnp.exp(policy.act(memory, state, seen)[0])
+        critic = None if policy.value is None else policy.value(memory, state, seen)
+        optimal = env.values(env.solve(level, discount), state) if env.exact else None
+        return critic, acts, optimal
+
+    def on_grid(values: Array | None) -> Array | None:
+        if values is None:
+            return None
+        known = jnp.where(counts, values.reshape(-1, counts.size), jnp.nan)
+        return known.reshape(*values.shape[:-1], *env.shape)
+
+    critic, acts, optimal = pool.over_envs(single)(levels)
+    computed = exact.can_evaluate(env, policy)
+    achieved = exact.evaluate(env, policy, levels, discount) if computed else None
+    maps = (on_grid(values) for values in (critic, acts, achieved, optimal))
+    return Maps(counts.reshape(env.shape), *maps)  # type: ignore[arg-type]
+
+
+# ---- the share explained -----------------------------------------------------------------------
+
+
+def values(
+    env: Environment[Any, Any],
+    policy: Policy,
+    levels: Level,
+    thing: str,
+    discount: Float[Array, ""],
+) -> Values:
+    """Return the critic's and the optimal values over agent's cells and placements of a thing.
+
+    Args:
+        env: an exact grid environment.
+        policy: one with a critic. With memory, it is asked at the beginning of an episode.
+        levels: levels on the trailing axis.
+        thing: a field of the level that is a position.
+        discount: of V*: best that of the critic's training.
+
+    Raises:
+        ValueError: if the level has no such thing, the policy no critic, or the task no known
+            optimum.
+    """
+    check_thing(levels, thing)
+    critic_of = need_critic(policy)
+    if not env.exact:
+        raise checks.Refused(f"thing: no optimal values are known for {type(env).__name__}")
+
+    def on_placement(level: Level) -> Values:
+        solution = env.solve(level, discount)
+
+        def on_cell(moved: Level) -> tuple[Array, Array]:
+            state = env.start(moved)
+            seen = critic_of(policy.begin(moved), state, env.observation(state))
+            return seen, env.values(solution, state)
+
+        moved, counts = positions(env, level)
+        return Values(counts, *pool.over_envs(on_cell)(moved))
+
+    def on_level(level: Level) -> Values:
+        placed, fine = placements(env, level, thing)
+        found = pool.over_envs(on_placement)(placed)
+        earnable = jnp.all(found.optimal > 0, axis=0)
+        return found._replace(counts=found.counts & fine[None] & earnable)
+
+    leading = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), levels)
+    # One level after another: cells times placements are enough side by side.
+    found = jax.lax.map(on_level, leading)
+    return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, -1), found)
+
+
+def need_critic(policy: Policy) -> Any:
+    """Return the policy's critic.
+
+    Raises:
+        ValueError: if it has none.
+    """
+    if policy.value is None:
+        raise checks.Refused("agent: it has no critic, so there are no values to look at")
+    return policy.value
+
+
+def explained(values: Values, goal: int = 0) -> Explained:
+    """Return the share of the critic's values that the position of a goal explains.
+
+    Args:
+        values: of one critic on some levels.
+        goal: place of the goal that lies where the thing lies; the intended one by default.
+    """
+    critic, optimal = (np.asarray(v, np.float64) for v in (values.critic, values.optimal[goal]))
+    counts = np.asarray(values.counts)
+    # Cells without a choice of placements compare nothing.
+    counts = counts & (counts.sum(axis=1, keepdims=True) >= 2)
+    levels = int(np.sum(counts.any(axis=(0, 1))))
+    if not levels:
+        return _none(levels, "the thing has no two places on any level")
+    if not np.isfinite(critic[counts]).all():
+        return _none(levels, "the critic gives no finite numbers")
+    by_cell, by_level = (1,), (0, 1)
+    critic, optimal = (np.where(counts, v, 0) for v in (critic, optimal))
+    if _steady(critic, counts, by_level):
+        return _none(levels, "the critic says the same everywhere: no variance to explain")
+    if _steady(optimal, counts, by_cell):
+        return _none(levels, "the goal's optimal value does not depend on the placement")
+    varied = _centred(optimal, counts, by_cell)
+    slope = float(np.sum(_centred(critic, counts, by_cell) * varied) / np.sum(varied**2))
+    left = _centred(critic - slope * optimal, counts, by_level)
+    share = 1 - float(np.sum(left**2) / np.sum(_centred(critic, counts, by_level) ** 2))
+    notes = ("the critic falls where the goal is worth more",) if slope < 0 and share > 0 else ()
+    return Explained(max(share, 0.0), slope, levels, notes)
+
+
+def _none(levels: int, why: str) -> Explained:
+    return Explained(np.nan, np.nan, levels, (f"share: {why}",))
+
+
+def _centred(
+    values: Float[np.ndarray, "cells placements levels"],
+    counts: Bool[np.ndarray, "cells placements levels"],
+    axis: tuple[int, ...],
+) -> Float[np.ndarray, "cells placements levels"]:
+    """Return deviations from the mean along some axes of what counts, 0 elsewhere."""
+    number = np.maximum(counts.sum(axis=axis, keepdims=True), 1)
+    mean = np.where(counts, values, 0).sum(axis=axis, keepdims=True) / number
+    return np.where(counts, values - mean, 0)
+
+
+def _steady(
+    values: Float[np.ndarray, "cells placements levels"],
+    counts: Bool[np.ndarray, "cells placements levels"],
+    axis: tuple[int, ...],
+) -> bool:
+    """Whether values are the same along some axes but for rounding."""
+    spread = np.sqrt(np.sum(_centred(values, counts, axis) ** 2) / counts.sum())
+    return bool(spread <= STEADY * np.max(np.abs(values)))
