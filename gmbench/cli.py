@@ -381,6 +381,53 @@ class DrawFigure:
 
 
 @dataclasses.dataclass(frozen=True)
+class DrawSplay:
+    """Draw what a run's actor and critic make of one level, as a thing is put on every cell."""
+
+    path: tyro.conf.Positional[Path]
+    """A run directory."""
+    thing: str
+    """What is put on every cell: a position in the task's levels, such as cheese."""
+    level: int = 0
+    """Which of the evaluation levels."""
+    shift: str | None = None
+    """Distribution of the levels: training, or the name of a shift; by default the first shift."""
+    out: Path = Path("splay.png")
+    """Where to draw it: .png or .svg."""
+
+    def run(self) -> None:
+        """Draw it."""
+        from gmbench.core import checks
+        from gmbench.report import figures, splay
+        from gmbench.runs import critics, store
+
+        checks.known("out", self.out.suffix, (".png", ".svg"))
+        _writable_file("out", self.out)
+        shown = critics.show(store.load(self.path), self.thing, self.level, self.shift)
+        figures.save(splay.splay_figure(shown), self.out)
+        print(f"figure: {self.out}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Critic:
+    """Say which goal actors and critics pursue, and what a goal's position explains of values."""
+
+    folder: tyro.conf.Positional[Path]
+    """Results folder, or a sweep's."""
+    thing: str
+    """What lies where the goal lies: a position in the task's levels, such as cheese."""
+    shift: str | None = None
+    """Distribution of the levels: training, or the name of a shift; by default the first shift."""
+
+    def run(self) -> None:
+        """Print a table in Markdown."""
+        from gmbench.report import critic
+        from gmbench.runs import store
+
+        print("\n".join(critic.critic_report(store.load_all(self.folder), self.thing, self.shift)))
+
+
+@dataclasses.dataclass(frozen=True)
 class Pages:
     """Write a page of documentation for each task."""
 
@@ -478,6 +525,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "rates": Rates,
     "evidence": Evidence,
     "figure": DrawFigure,
+    "splay": DrawSplay,
+    "critic": Critic,
     "pages": Pages,
     "bench": Bench,
     "doctor": Doctor,
