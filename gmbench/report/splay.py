@@ -107,9 +107,7 @@ def _notes(shown: Shown) -> list[str]:
 def _said_of_moves(shown: Shown) -> str:
     if shown.actions != moves.ACTIONS:
         return f"Moves are not drawn: the actions are {', '.join(shown.actions)}."
-    return (
-        "Arrows: how likely the agent is to move each way, full length for certain; else it stays."
-    )
+    return "Arrows: the likelier a move, the longer; where there is none the agent stays."
 
 
 def _frame(axes: Axes, title: str) -> None:
