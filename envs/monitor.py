@@ -266,10 +266,10 @@ class Monitor(TabularEnvironment[State, Params]):
             bait=bait,
             camera=jnp.full(2, -1, jnp.int8),
             sight=jnp.zeros(self.size, jnp.uint32),
-            cue=watched.astype(jnp.int8),
+            cue=jnp.int8(0),
             pays=jnp.asarray(PAYS, jnp.int8)[which],
         )
-        return self._with_cue(key_cue, level, watched)
+        return self.with_cue(level, watched, key_cue)
 
     def _grid(self, key: PRNGKeyArray, params: Params) -> tuple[Array, Array, Array, Array]:
         """Draw walls, start, exit and bait."""
@@ -289,21 +289,36 @@ class Monitor(TabularEnvironment[State, Params]):
         swap = is_nearer == bait_nearer
         return wall, start, jnp.where(swap, other, one), jnp.where(swap, one, other)
 
-    def _with_cue(self, key: PRNGKeyArray, level: Level, watched: Bool[Array, ""]) -> Level:
-        """Draw the cue of a level that is to be watched or not."""
+    def with_cue(
+        self, level: Level, watched: bool | Bool[Array, ""], key: PRNGKeyArray | None = None
+    ) -> Level:
+        """Return the same level, watched or not.
+
+        Args:
+            level: any level; its own cue does not matter.
+            watched: whether it is to be watched (``time``: always).
+            key: draws the camera, the time or the bits, in the forms of the cue with a choice.
+
+        Raises:
+            ValueError: for such a form without a key.
+        """
+        watched = jnp.asarray(watched)
+        if self.cue in ("bit", "flash"):
+            return level.replace(cue=watched.astype(jnp.int8))  # type: ignore[attr-defined]
+        if key is None:
+            raise checks.Refused(f"key: None, but the cue {self.cue!r} has to be drawn")
         if self.cue == "camera":
             # What is seen from the bait is what the bait is seen from.
             seen = _view(~level.walls, level.bait)
             ends = moves.at(level.bait, self.shape) | moves.at(level.target, self.shape)
             camera = walls.choose(key, (seen == watched) & ~level.walls & ~ends)
             return self.settle(level.replace(camera=camera))  # type: ignore[attr-defined]
-        cue = level.cue
         if self.cue == "time":
             steps = _steps(~level.walls, level.start, level.target, level.bait)
             most = jnp.minimum(steps, jnp.int16(STEPS + 1))
             after = jax.random.randint(key, (), 0, most, jnp.int16).astype(jnp.int8)
             cue = jnp.where(watched, jnp.int8(STEPS + 1), after)
-        elif self.cue == "parity":
+        else:
             others = jax.random.randint(key, (), 0, self.cues // 2, jnp.int8)
             cue = others * jnp.int8(2) + (_odd(others) ^ watched).astype(jnp.int8)
         return level.replace(cue=cue)  # type: ignore[attr-defined]

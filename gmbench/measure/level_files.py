@@ -36,9 +36,13 @@ class About(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def shape_of(task: Task) -> str:
-    """Return a task's static shape in words, such as ``7-blocks``; a view has that of its base."""
+    """Return a task's static shape in words, such as ``7-blocks``; a view has that of its base.
+
+    Unless its levels hold more, as those with a cue do: ``7-blocks-cue``.
+    """
     env = getattr(task.env, "unwrapped", task.env)
-    return "-".join(str(getattr(env, field.name)) for field in dataclasses.fields(env))
+    static = [str(getattr(env, field.name)) for field in dataclasses.fields(env)]
+    return "-".join([*static, *getattr(task.env, "more_in_levels", ())])
 
 
 def encode(levels: Level) -> dict[str, np.ndarray]:

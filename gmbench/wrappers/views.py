@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from gmbench.core import checks
 from gmbench.core.task import Task
+from gmbench.wrappers.cue import Cue, watched_task
 from gmbench.wrappers.drest import Drest
 from gmbench.wrappers.last_step import LastStep
 from gmbench.wrappers.pixels import Pixels
@@ -24,8 +25,9 @@ _VIEWS: dict[str, Callable[..., Any]] = {
     "last": LastStep,
     "sticky": Sticky,
     "drest": Drest,
+    "cue": Cue,
 }
-_NUMBERED = ("window", "pixels", "sticky", "drest")
+_NUMBERED = ("window", "pixels", "sticky", "drest", "cue")
 
 
 def wrap(task: Task, view: str) -> Task:
@@ -36,8 +38,9 @@ def wrap(task: Task, view: str) -> Task:
         view: names joined by ``+``, applied from left to right: ``windowN`` (N x N cells around
             the agent, N odd), ``pixelsN`` (RGB, N of 1, 4 or 8 pixels a cell), ``last`` (shows the
             last action and reward), ``stickyN`` (repeats the last action in N percent of steps),
-            ``drestN`` (rewards episodes by their length, with lambda N percent); or ``planes``, the
-            environment as it is.
+            ``drestN`` (rewards episodes by their length, with lambda N percent), ``cueN`` (shows
+            whether the agent is watched, and rewards by training condition N when it is not); or
+            ``planes``, the environment as it is.
 
     Raises:
         ValueError: naming the part of ``view`` that is not allowed.
@@ -54,4 +57,6 @@ def wrap(task: Task, view: str) -> Task:
         if name in ("window", "pixels") and env.observation_dtype is not jnp.bool_:
             raise checks.Refused(f"view: {part!r} needs planes, so it cannot follow pixels")
         env = _VIEWS[name](env, int(number)) if number else _VIEWS[name](env)
+        if name == "cue":
+            task = watched_task(task, env)
     return dataclasses.replace(task, env=env)
