@@ -95,6 +95,8 @@ class Train:
     """What the agent sees: planes, windowN, pixelsN, last, stickyN, or several joined by +."""
     params: Settings = ()
     """Other training parameters, such as walls=0.3."""
+    first: Settings = ()
+    """Those that differ in the first half of training, such as phase=0."""
     config: Settings = ()
     """Settings of the agent, such as learning_rate=0.001."""
     keys: str = "threefry2x32"
@@ -125,6 +127,7 @@ class Train:
                 steps=self.steps,
                 view=self.view,
                 keys=self.keys,
+                **({"first": _settings(self.first)} if self.first else {}),  # type: ignore[arg-type]
             )
             for alpha in self.alpha
             for seed in range(self.seeds)

@@ -133,7 +133,8 @@ def _grouped(runs: Sequence[Run], where: Callable[[Run], tuple[str, ...]]) -> li
 
 
 def _params(run: Run) -> dict[str, float]:
-    return {name: float(value) for name, value in {"alpha": 0, **run.spec.params}.items()}
+    first = {f"first {name}": value for name, value in (run.spec.first or {}).items()}
+    return {n: float(value) for n, value in {"alpha": 0, **run.spec.params, **first}.items()}
 
 
 def _view(view: str) -> dict[str, str]:

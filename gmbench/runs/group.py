@@ -98,6 +98,8 @@ class Group:
         watch(Progress(label, record.steps, chunks * a_chunk))
         while record.chunk < chunks and not all(_diverged(metrics, len(self.plans))):
             began = time.monotonic()
+            if record.chunk == plan.half and any(own.spec.first for own in self.plans):
+                states = program.turn(states)
             states, found = program.train_chunk(states)
             found = jax.tree.map(np.asarray, program.per_run(found))
             seconds = record.seconds + time.monotonic() - began

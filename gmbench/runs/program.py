@@ -93,6 +93,14 @@ class Program:
         given = self.compiled.copied((self.keys, *_traced(self.lanes)))
         return self.compiled.start(*put(given, self.compiled.spread))
 
+    def turn(self, states: Any) -> Any:
+        """Return the training states with the parameters of the second half, all else kept.
+
+        For agents whose state holds the parameters as ``params``, as PPO's does.
+        """
+        params = _stacked([plan.params for plan in self.lanes])
+        return states.replace(params=put(self.compiled.copied(params), self.compiled.spread))
+
     @property
     def like(self) -> Any:
         """Shapes and dtypes of the runs' training states."""
@@ -326,9 +334,13 @@ def _keys(plans: Sequence[Plan]) -> Key[Array, " runs"]:
     return jax.vmap(lambda seed: jax.random.key(seed, impl=implementation))(seeds)
 
 
+def _stacked(params: Sequence[Any]) -> Any:
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *params)
+
+
 def _traced(plans: Sequence[Plan]) -> tuple[Any, Any, Any]:
     """Return what may differ between runs of one program: parameters, rates, and the updates."""
-    params = jax.tree.map(lambda *leaves: np.stack(leaves), *(plan.params for plan in plans))
+    params = _stacked([plan.first for plan in plans])
     rates = {
         name: np.array([plan.rates[name] for plan in plans], np.float32) for name in plans[0].rates
     }

@@ -31,6 +31,8 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         keys: how random numbers are made, one of :data:`KEYS`. Those of ``threefry2x32`` depend on
             the key alone; the others are faster on accelerators, but depend on device, version of
             XLA, and on how many runs are trained side by side.
+        first: training parameters of the first half of the updates where they differ from
+            ``params``; unset for a training of one piece.
     """
 
     task: str
@@ -42,6 +44,8 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     steps: int = 1_000_000
     view: str = wrappers.PLANES
     keys: str = KEYS[0]
+    # Unset, it is not encoded at all: ids of runs of one piece are what they were without it.
+    first: dict[str, int | float] | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def id(self) -> str:
@@ -58,6 +62,7 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Readable directory name: task, what differs, seed and id."""
         settings = {**self.static, **self.params}
         parts = [f"{key}{value}" for key, value in sorted(settings.items())]
+        parts += [f"first-{key}{value}" for key, value in sorted((self.first or {}).items())]
         parts += [] if self.view == wrappers.PLANES else [self.view]
         return "-".join([self.task, *parts, self.agent, f"seed{self.seed}", self.id])
 
@@ -79,6 +84,16 @@ class Plan:
     params: EnvParams
     agent: Agent
     config: Any
+
+    @property
+    def first(self) -> EnvParams:
+        """Parameters of the training distribution in the first half of the updates."""
+        return self.params.override(**(self.spec.first or {}))
+
+    @property
+    def half(self) -> int:
+        """Chunks in the first half of the updates."""
+        return self.updates // self.chunk // 2
 
     @property
     def rates(self) -> dict[str, float]:
@@ -138,4 +153,8 @@ def check(spec: RunSpec) -> Plan:
             settings[name] = checks.integer(name, value, 1)
         else:
             settings[name] = str(value)
-    return Plan(spec, task, params, agent, agent.config(**settings))
+    params.override(**(spec.first or {}))  # refused here, before anything compiles
+    plan = Plan(spec, task, params, agent, agent.config(**settings))
+    if spec.first and agent.learns and plan.half < 1:
+        raise checks.Refused(f"steps: {spec.steps} are one update, which has no first half")
+    return plan
