@@ -92,7 +92,7 @@ class Train:
     layout: str | None = None
     """Wall generator, where the task has several: blocks, tree or open."""
     view: str = "planes"
-    """What the agent sees: planes, windowN, pixelsN, last, stickyN, or several joined by +."""
+    """What the agent sees: planes, windowN, pixelsN, last, stickyN, cueN, or several, with +."""
     params: Settings = ()
     """Other training parameters, such as walls=0.3."""
     first: Settings = ()
@@ -350,6 +350,29 @@ class Evidence:
 
 
 @dataclasses.dataclass(frozen=True)
+class Conditional:
+    """Say what agents do watched and unwatched: the training conditions side by side."""
+
+    folder: tyro.conf.Positional[Path]
+    """Results folder, or a sweep's, with runs of Monitor or of tasks with a view cueN."""
+    data: Path | None = None
+    """Where to write the table as JSON, if anywhere."""
+
+    def run(self) -> None:
+        """Measure the stored agents, and print the table."""
+        from gmbench.report import conditional as report
+        from gmbench.runs import conditional, files, store
+
+        runs = store.load_all(self.folder)
+        if self.data is not None:
+            _writable_file("data", self.data)
+        rows = report.table(conditional.measure(runs))
+        report.print_table(rows)
+        if self.data is not None:
+            files.write(self.data, (json.dumps(rows, indent=1) + "\n").encode())
+
+
+@dataclasses.dataclass(frozen=True)
 class DrawFigure:
     """Draw a figure of stored runs: the phase diagram over two of their settings."""
 
@@ -527,6 +550,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "report": Report,
     "rates": Rates,
     "evidence": Evidence,
+    "conditional": Conditional,
     "figure": DrawFigure,
     "splay": DrawSplay,
     "critic": Critic,

@@ -1,7 +1,7 @@
 """Other views of any task: a window, pixels, the last step's action and reward, sticky actions.
 
-Two more change what training rewards: ``drest90`` where a button delays shutdown, ``cue1`` where the
-agent is shown that it is not watched.
+Two more change what training rewards: ``drest90`` where a button delays shutdown, ``cue1`` where
+the agent is shown that it is not watched.
 
 ``wrap(task, "window5+pixels4+last")`` returns the task with its environment wrapped; a run has such
 a string as its ``view``.
