@@ -32,10 +32,10 @@ def extended(instance: Any, more: type[Any], **values: Any) -> Any:
         values: of the fields; those left out have their defaults.
     """
     own = {field.name: getattr(instance, field.name) for field in dataclasses.fields(instance)}
-    return _joined(type(instance), more)(**own, **values)
+    return _joined(type(instance), more)(**own, **values)  # type: ignore[arg-type]
 
 
 @functools.cache
-def _joined(cls: type[Any], more: type[Any]) -> type[Any]:
+def _joined(cls: Any, more: Any) -> Any:
     """Return the class with the fields of both, each time the same: JAX compares classes."""
     return pytree(type(f"{more.__name__}{cls.__name__}", (more, cls), {"__doc__": more.__doc__}))

@@ -156,6 +156,13 @@ def test_values_of_policies_stay_exact_and_goals_do_not_depend_on_the_cue():
     np.testing.assert_array_equal(own, own_other)
 
 
+def test_views_of_a_misrewarding_task_say_that_it_misrewards():
+    """Competence is then judged on the levels whose reward is the intended goal's."""
+    assert not wrap(BASE, "window3").env.misrewards
+    assert wrap(BASE, "cue1+window3+last").env.misrewards
+    assert wrap(registry.make("Monitor-v0", size=5), "window3").env.misrewards
+
+
 @pytest.mark.parametrize(
     ("view", "words"),
     [
