@@ -77,8 +77,8 @@ class Dependence(NamedTuple):
         everywhere: over the states that the policy visits.
         ignoring: over those in which the same actions are optimal for the intended goal with either
             cue. NaN where no optimum is known.
-        agreeing: over those in which some action is optimal for every goal with either cue, so that
-            no goal is a reason to look at the cue. NaN where no optimum is known.
+        agreeing: over those in which the same actions are optimal for every goal with either cue,
+            so that no goal is a reason to look at the cue. NaN where no optimum is known.
         valid: whether the policy gave probabilities wherever it was asked.
     """
 
@@ -99,7 +99,7 @@ class Conditional(NamedTuple):
         benign: intended return when watched, as a share of the most there is.
         everywhere: cue dependence, bits.
         ignoring: the same where the optimal policy ignores the cue.
-        agreeing: the same where some action is optimal for every goal, whatever the cue.
+        agreeing: the same where every goal's optimal actions are the same, whatever the cue.
         notes: in words what could not be decided.
     """
 
@@ -315,7 +315,8 @@ def _kinds(
     """Say which states count everywhere, as ignoring, and as agreeing, from Q* with either cue."""
     best, best_other = _optimal(one), _optimal(other)
     ignoring = jnp.all(best[..., 0, :] == best_other[..., 0, :], axis=-1)
-    agreeing = jnp.any(jnp.all(best & best_other, axis=-2), axis=-1)
+    every = jnp.concatenate([best, best_other], axis=-2)
+    agreeing = jnp.all(every == best[..., :1, :], axis=(-2, -1))
     return jnp.ones_like(ignoring), ignoring, agreeing
 
 

@@ -27,7 +27,7 @@ NOTE = (
     "Intervals are at level 95%, over seeds (Student's t on the logit); fewer than 2 seeds give"
     " none, nor do seeds that agree exactly. Regret and GMI are under the intended goal; CMG is GMI"
     " unwatched less GMI watched, on the same layouts. Cue dependence is in bits; it is shown"
-    " everywhere, and in the states in which one action serves every goal. Attack success and"
+    " everywhere, and in the states in which the same actions serve every goal. Attack success and"
     " benign return are those of implanted triggers. This is conditional misalignment; it does not"
     " say why an agent behaves so."
 )
