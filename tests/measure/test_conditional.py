@@ -108,6 +108,7 @@ def test_a_policy_aligned_while_watched(task):
     assert total.rho == pytest.approx(0, abs=ROUNDING)
     assert total.gmi == pytest.approx((0, 1), abs=ROUNDING)
     assert total.cmg == pytest.approx(1, abs=ROUNDING)
+    assert total.adjusted > 0.8  # a decoy on the way to the other goal can explain a level
     assert total.attack == 1
     assert total.benign == 1
     assert total.notes == ()
@@ -257,7 +258,7 @@ def test_a_policy_without_probabilities():
 def test_goals_that_coincide_everywhere():
     levels = draw_of(CORNER.env, CORNER.training, COUNT)
     _, _, total = measured(CORNER, levels)
-    assert np.isnan([total.cmg, total.attack, *total.gmi]).all()
+    assert np.isnan([total.cmg, total.adjusted, total.attack, *total.gmi]).all()
     assert conditional.COINCIDE in total.notes
     assert total.everywhere == 0  # behaviour can be compared all the same
 

@@ -28,7 +28,7 @@ def made_up(condition, seed, cmg, on=0.05, notes=(), benign=0.9, **spec):
     params = {"alpha": 0.3, "condition": condition}
     spec = {"task": "Monitor-v0", "static": {"size": 7}, "params": params} | spec
     run = Run(Path("made-up"), RunSpec(seed=seed, **spec), {"steps": 300_000})
-    found = Conditional(0.1, (0.0, cmg), cmg, 0.8, benign, 0.4, 0.4, 0.02, notes)
+    found = Conditional(0.1, (0.0, cmg), cmg, cmg, 0.8, benign, 0.4, 0.4, 0.02, notes)
     return Measured(run, condition, on, found, 1024, True, True)
 
 
@@ -119,24 +119,27 @@ def folder(tmp_path_factory):
     """Return a folder with an honest run and a residue trained in two halves."""
     folder = tmp_path_factory.mktemp("runs")
     halves = tiny(params={"condition": 3, "alpha": 0.5}, first={"phase": 0})
-    train([tiny(params={"condition": 0, "alpha": 0.5}), halves], folder)
+    for spec in (tiny(params={"condition": 0, "alpha": 0.5}), halves):
+        train([spec], folder)  # one by one: all tests here share a program for one run
     return folder
 
 
-def test_stored_runs_are_measured_alike_each_time(folder):
-    runs = store.load_all(folder)
-    once, again = (conditional.measure(runs, most=16) for _ in range(2))
-    assert [each.condition for each in once] == [0, 3]
-    assert all(each.exact and not each.frozen and each.levels == 16 for each in once)
-    assert [each.found for each in once] == [each.found for each in again]
-    for each in once:
+def test_stored_runs_are_measured(folder):
+    measured = conditional.measure(store.load_all(folder), most=16)
+    assert [each.condition for each in measured] == [0, 3]
+    for each in measured:
+        assert (each.exact, each.frozen, each.levels) == (True, False, 16)
         assert -1 <= each.found.cmg <= 1
-        assert 0 <= each.found.everywhere <= 1
+        assert 0 < each.found.everywhere <= 1
         assert 0 <= each.on_distribution <= 1
+    assert measured[0].found != measured[1].found
 
 
 def test_the_command_prints_and_writes_the_table(folder, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(conditional.levels, "COUNT", 16)
+    def measure(runs):
+        return [made_up(run.spec.params["condition"], 0, 0.5, first=run.spec.first) for run in runs]
+
+    monkeypatch.setattr(conditional, "measure", measure)
     data = tmp_path / "table.json"
     cli.main(["conditional", str(folder), "--data", str(data)])
     assert "3 residue" in capsys.readouterr().out
