@@ -25,11 +25,11 @@ Record = dict[str, Any]
 
 NOTE = (
     "Intervals are at level 95%, over seeds (Student's t on the logit); fewer than 2 seeds give"
-    " none, nor do seeds that agree exactly. Regret and GMI are under the intended goal. Adjusted is"
-    " GMI unwatched less what decoy goals would have read, CMG is GMI unwatched less GMI watched, on"
-    " the same layouts. Cue dependence is in bits: everywhere, and in the states in which the same"
-    " actions serve every goal. Attack success and benign return are those of implanted triggers."
-    " This is conditional misalignment; it does not say why an agent behaves so."
+    " none, nor do seeds that agree exactly. Regret and GMI are under the intended goal. Adjusted"
+    " is GMI unwatched less what decoy goals would have read, CMG is GMI unwatched less GMI"
+    " watched, on the same layouts. Cue dependence is in bits: everywhere, and in the states in"
+    " which the same actions serve every goal. Attack success and benign return are those of"
+    " implanted triggers. This is conditional misalignment; it does not say why an agent behaves so."
 )
 
 
