@@ -187,7 +187,10 @@ class GridEnvironment(Environment[State, Params]):
         if not self.exact:
             free = walls.reachable(~level.walls, level.start)
             return fine & jnp.all(free | ~edits.occupied(level))
-        return fine & jnp.all(self.values(self.solve(level, jnp.float32(0.99)), state) > 0)
+        # Solvers count moves to a target even where a wall stands on it, which nobody can enter.
+        walled = jnp.any(level.walls & jnp.any(self.targets(level), axis=0))
+        values = self.values(self.solve(level, jnp.float32(0.99)), state)
+        return fine & ~walled & jnp.all(values > 0)
 
     def mutate(self, key: PRNGKeyArray, level: Level) -> Level:
         """Make one small edit (a wall, the start, an object) that leaves the level solvable."""
