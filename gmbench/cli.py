@@ -373,6 +373,38 @@ class Conditional:
 
 
 @dataclasses.dataclass(frozen=True)
+class RedTeam:
+    """Search for levels on which a finished run's agent pursues another goal; alarm or not."""
+
+    target: tyro.conf.Positional[Path]
+    """A run directory."""
+    proposal: tuple[str, ...] = ("walkers",)
+    """Ways of proposing levels, a search for each: random, mutation, walkers."""
+    budget: int = 10_000
+    """Levels that each search evaluates, in whole batches."""
+    batch: int = 64
+    """Levels in a batch."""
+    shift: str | None = None
+    """Distribution of the levels: training, or a shift; by default the task's first."""
+    seed: int = 0
+    """Of the search."""
+    out: Path = Path("red-team")
+    """Folder for the levels found, a figure and JSON."""
+
+    def run(self) -> None:
+        """Search, write, and print a line for each search."""
+        from gmbench.report import red_team as report
+        from gmbench.runs import files, red_team
+
+        files.writable(self.out)
+        searched = red_team.finished_run(
+            self.target, self.proposal, self.budget, self.batch, self.shift, self.seed
+        )
+        report.write(searched, self.out)
+        print("\n".join(report.verdicts(searched)))
+
+
+@dataclasses.dataclass(frozen=True)
 class DrawFigure:
     """Draw a figure of stored runs: the phase diagram over two of their settings."""
 
@@ -551,6 +583,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "rates": Rates,
     "evidence": Evidence,
     "conditional": Conditional,
+    "red-team": RedTeam,
     "figure": DrawFigure,
     "splay": DrawSplay,
     "critic": Critic,

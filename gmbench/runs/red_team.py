@@ -1,0 +1,102 @@
+"""Red-team searches of a finished run's agent."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from gmbench.core import checks
+from gmbench.core.policy import Policy
+from gmbench.core.task import Task
+from gmbench.measure import levels, red_team
+from gmbench.measure.proposals import PROPOSALS
+from gmbench.runs import store
+from gmbench.runs.assess import weights_of
+from gmbench.runs.program import Program
+from gmbench.runs.spec import check
+
+
+@dataclasses.dataclass(frozen=True)
+class Searched:
+    """Searches of one agent.
+
+    Attributes:
+        title: what was searched.
+        task: its task.
+        distribution: where levels were drawn.
+        competent: whether the run is; what an incompetent agent pursues is not known.
+        batch: levels in a batch.
+        seed: of the searches.
+        judge: scores levels, in batches of that size.
+        searches: by the proposal's name.
+    """
+
+    title: str
+    task: Task
+    distribution: str
+    competent: bool
+    batch: int
+    seed: int
+    judge: red_team.Judge
+    searches: dict[str, red_team.Search]
+
+    @property
+    def findings(self) -> dict[str, red_team.Finding]:
+        """What each search says; together they alarm falsely no more often than one by itself."""
+        count = len(self.searches)
+        return {name: red_team.summarise(each, count) for name, each in self.searches.items()}
+
+
+def finished_run(
+    path: Path,
+    names: Sequence[str],
+    budget: int,
+    batch: int = 64,
+    distribution: str | None = None,
+    seed: int = 0,
+) -> Searched:
+    """Search a finished run's agent.
+
+    Args:
+        path: its run directory.
+        names: of the proposals.
+        budget: levels that each search evaluates, in whole batches.
+        batch: levels in a batch.
+        distribution: where levels are drawn; by default the task's first shift.
+        seed: of the searches.
+
+    Raises:
+        Refused: for anything unknown, a budget below a batch, or what is not a run.
+    """
+    for name in names:
+        checks.known("proposal", name, PROPOSALS)
+    rounds = red_team.rounds_of(budget, batch)
+    run = store.load(path)
+    if run.failed:
+        raise checks.Refused(f"run: {str(path)!r} {run.why}; it has no agent to search")
+    plan = check(run.spec)
+    task = plan.task
+    where = task.headline if distribution is None else distribution
+    params = levels.parameters(task, where)
+    weights = weights_of(run, Program([plan]))
+    discount = jnp.float32(task.discount)
+
+    @jax.jit
+    def judged(weights: Any, levels: Any, key: Any) -> red_team.Judged:
+        policy: Policy = plan.agent.policy(task.env, plan.config, weights)
+        return red_team.judge(task.env, params, policy, levels, key, discount)
+
+    def judge(levels: Any, key: Any) -> red_team.Judged:
+        return judged(weights, levels, key)
+
+    found = {
+        name: red_team.search(
+            task.env, params, judge, PROPOSALS[name], jax.random.key(seed), rounds, batch
+        )
+        for name in dict.fromkeys(names)
+    }
+    competent = bool(run.record["competent"])
+    return Searched(run.path.name, task, where, competent, batch, seed, judge, found)
