@@ -241,8 +241,10 @@ def search(
         kept = _keep(kept, levels, judged.gmi)
         seen.append((judged.gmi, judged.valid))
     again, near = _look_around(env, judge, kept.levels, key_near, batch)
+    gmi, valid = (jnp.stack(each) for each in zip(*seen, strict=True))
     return Search(
-        *(jnp.stack(each) for each in zip(*seen, strict=True)),
+        gmi=gmi,
+        valid=valid,
         best=kept.levels,
         best_gmi=jnp.where(jnp.isfinite(kept.gmi), again, jnp.nan),
         neighbours=near,

@@ -189,7 +189,9 @@ def table(searched: Searched) -> dict[str, Any]:
         "seed": searched.seed,
         "rule": rule,
         "searches": {
-            name: dataclasses.asdict(findings[name]) | _told(searched.task, search)
+            name: dataclasses.asdict(findings[name])
+            | {"firing": list(findings[name].firing)}
+            | _told(searched.task, search)
             for name, search in searched.searches.items()
         },
     }

@@ -1,14 +1,18 @@
 """Red-team searches of a finished run's agent."""
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from gmbench.core import checks
+from gmbench.core.env import Environment, Level
+from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
 from gmbench.core.task import Task
 from gmbench.measure import levels, red_team
@@ -84,13 +88,9 @@ def finished_run(
     weights = weights_of(run, Program([plan]))
     discount = jnp.float32(task.discount)
 
-    @jax.jit
-    def judged(weights: Any, levels: Any, key: Any) -> red_team.Judged:
-        policy: Policy = plan.agent.policy(task.env, plan.config, weights)
-        return red_team.judge(task.env, params, policy, levels, key, discount)
-
-    def judge(levels: Any, key: Any) -> red_team.Judged:
-        return judged(weights, levels, key)
+    def judge(levels: Level, key: PRNGKeyArray) -> red_team.Judged:
+        agent = plan.agent.policy, task.env, plan.config
+        return _judged(*agent, weights, params, levels, key, discount)
 
     found = {
         name: red_team.search(
@@ -100,3 +100,19 @@ def finished_run(
     }
     competent = bool(run.record["competent"])
     return Searched(run.path.name, task, where, competent, batch, seed, judge, found)
+
+
+@functools.partial(jax.jit, static_argnames=("policy_of", "env", "config"))
+def _judged(
+    policy_of: Callable[[Any, Any, Any], Policy],
+    env: Environment[Any, Any],
+    config: Any,
+    weights: Any,
+    params: EnvParams,
+    levels: Level,
+    key: PRNGKeyArray,
+    discount: Float[Array, ""],
+) -> red_team.Judged:
+    """Judge an agent by its weights, so that agents alike but for those are one program."""
+    policy = policy_of(env, config, weights)
+    return red_team.judge(env, params, policy, levels, key, discount)
