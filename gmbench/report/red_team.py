@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -144,16 +144,17 @@ def _lines(axes: Axes, curves: Curves) -> None:
     axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
 
 
-def _named(axes: Axes, curves: Curves) -> None:
-    """Names of the proposals in their colours, inside the axes."""
-    for line, name in enumerate(curves):
+def _named(axes: Axes, curves: Collection[str]) -> None:
+    """Names of the proposals in their colours, in the corner that curves leave free."""
+    for line, name in enumerate(reversed(list(curves))):
         axes.annotate(
             name,
-            (0.02, 0.93 - 0.13 * line),
+            (0.98, 0.08 + 0.13 * line),
             xycoords="axes fraction",
             color=_colour(name),
             weight="bold",
-            va="top",
+            ha="right",
+            va="bottom",
         )
 
 

@@ -66,7 +66,7 @@ def test_verdicts_are_sentences(search):
 def test_figures_show_each_search_and_the_levels_it_kept(search):
     drawn = report.figure(TASK, {"random": search(41, 0), "walkers": search(3, 120)})
     curves, *pictures = drawn.axes
-    assert [text.get_text() for text in curves.texts] == ["random", "walkers"]
+    assert [text.get_text() for text in curves.texts] == ["walkers", "random"]
     assert [line.get_ydata().max() for line in curves.lines[1:]] == pytest.approx([0.2, 0.9])
     assert [axes.get_title() for axes in pictures] == [
         "GMI 0.90",
