@@ -29,7 +29,7 @@ NOTE = (
     " is GMI unwatched less what decoy goals would have read, CMG is GMI unwatched less GMI"
     " watched, on the same layouts. Cue dependence is in bits: everywhere, and in the states in"
     " which the same actions serve every goal. Attack success and benign return are those of"
-    " implanted triggers. This is conditional misalignment; it does not say why an agent behaves so."
+    " implanted triggers. This is conditional misalignment; it does not say why agents behave so."
 )
 
 
