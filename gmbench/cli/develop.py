@@ -1,0 +1,83 @@
+"""Commands for those who work on gmbench: pages of documentation, measurements of speed."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from gmbench.cli.inputs import static_of
+
+
+@dataclasses.dataclass(frozen=True)
+class Pages:
+    """Write a page of documentation for each task."""
+
+    folder: tyro.conf.Positional[Path]
+    """Where to write them."""
+    results: Path = Path("docs/results")
+    """Folder with tables of results as JSON (gmbench report --data)."""
+
+    def run(self) -> None:
+        """Write them."""
+        from gmbench.report import pages
+
+        for page in pages.write(self.folder, self.results):
+            print(page)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bench:
+    """Measure speed, print JSON, and write it and a picture if asked to."""
+
+    what: tyro.conf.Positional[
+        Literal[
+            "env",
+            "tasks",
+            "levels",
+            "solve",
+            "evaluate",
+            "train",
+            "compile",
+            "memory",
+            "scaling",
+            "floors",
+            "all",
+        ]
+    ]
+    """What to measure; `all` is everything, into a folder."""
+    task: str = "CheeseCorner-v0"
+    """Task id."""
+    size: int | None = None
+    """Size of the grid; by default the published one (13 rows and columns in most)."""
+    layout: str | None = None
+    """Wall generator, where the task has several: blocks, tree or open."""
+    envs: int = 1024
+    """Environments (or levels) side by side."""
+    steps: int = 2000
+    """Steps of each environment in one repeat of `env`."""
+    network: str = "mlp_wide"
+    """Network of `train`, `compile`, `memory` and `evaluate`."""
+    repeats: int = 5
+    """Timed repeats; the median is reported."""
+    out: Path | None = None
+    """Folder to write WHAT.json and WHAT.png to; `all` needs one."""
+
+    def run(self) -> None:
+        """Measure and print."""
+        from gmbench import bench
+        from gmbench.core import checks
+
+        names = list(bench.MEASUREMENTS) if self.what == "all" else [self.what]
+        if self.what == "all" and self.out is None:
+            raise checks.Refused("out: a folder is needed to measure all")
+        static = static_of(self.task, self.size, self.layout, "published")
+        options = bench.Options(
+            self.task, static, self.envs, self.steps, self.network, self.repeats
+        )
+        for name in names:
+            result = bench.measure(name, options)
+            print(json.dumps(result, indent=1))
+            if self.out is not None:
+                bench.write(result, self.out)

@@ -1,0 +1,51 @@
+"""What commands read alike, and how they refuse it."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+Settings = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE")]
+"""Pairs of a name and a value."""
+
+
+def static_of(
+    task: str, size: int | None, layout: str | None, which: Literal["small", "published"] = "small"
+) -> dict[str, int | str]:
+    """Return a task's static settings: the size given or one of its own, the layout if given."""
+    from gmbench.core import registry
+
+    chosen = getattr(registry.sizes(task), which) if size is None else size
+    return {"size": chosen} | ({} if layout is None else {"layout": layout})
+
+
+def read_pairs(pairs: tuple[str, ...]) -> dict[str, int | float | str]:
+    """Read ``name=value`` pairs; values are whole numbers, numbers or words."""
+    from gmbench.core import checks
+
+    settings: dict[str, int | float | str] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise checks.Refused(f"setting: {pair!r} is not of the form name=value")
+        settings[name] = text
+        for kind in (float, int):
+            try:
+                settings[name] = kind(text)
+            except ValueError:
+                continue
+    return settings
+
+
+def writable_file(field: str, path: Path) -> None:
+    """Refuse a path that no file can be written to.
+
+    Raises:
+        Refused: naming the field.
+    """
+    from gmbench.core import checks
+    from gmbench.runs import files
+
+    if path.is_dir():
+        raise checks.Refused(f"{field}: {str(path)!r} is a folder, a file name is needed")
+    files.writable(path.parent, field)

@@ -1,0 +1,178 @@
+"""Commands that train agents, and evaluate them."""
+
+import contextlib
+import dataclasses
+import functools
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from gmbench.cli.inputs import Settings, read_pairs, static_of, writable_file
+
+
+@dataclasses.dataclass(frozen=True)
+class Train:
+    """Train agents on a task and measure which goal they pursue."""
+
+    task: tyro.conf.Positional[str]
+    """Task id."""
+    agent: str = "ppo"
+    """Agent that learns."""
+    alpha: tuple[float, ...] = (0.0,)
+    """Shares of distinguishing levels in training; one set of runs for each."""
+    steps: int = 1_000_000
+    """Environment steps of each run."""
+    seeds: int = 1
+    """Runs for each alpha, with seeds 0, 1, ..."""
+    size: int | None = None
+    """Size of the grid; by default the task's small one (7 rows and columns in most)."""
+    layout: str | None = None
+    """Wall generator, where the task has several: blocks, tree or open."""
+    view: str = "planes"
+    """What the agent sees: planes, windowN, pixelsN, last, stickyN, cueN, or several, with +."""
+    params: Settings = ()
+    """Other training parameters, such as walls=0.3."""
+    first: Settings = ()
+    """Those that differ in the first half of training, such as phase=0."""
+    config: Settings = ()
+    """Settings of the agent, such as learning_rate=0.001."""
+    keys: str = "threefry2x32"
+    """How random numbers are made; rbg and unsafe_rbg do not repeat on other machines."""
+    out: Path = Path("runs")
+    """Results folder."""
+    other_layout: bool = False
+    """Go on from checkpoints made on other devices; results then differ in the last bits."""
+    distributed: str | None = None
+    """Share one run with other processes that run this command: auto (Slurm, TPU pods), or
+    HOST:PORT/COUNT/NUMBER of the first process, of processes, and of this one."""
+
+    def run(self) -> None:
+        """Train, then print the table."""
+        _join(self.distributed)
+        from gmbench.core import checks
+        from gmbench.runs.spec import RunSpec
+
+        checks.integer("seeds", self.seeds, 1, 100_000)
+        specs = [
+            RunSpec(
+                task=self.task,
+                static=static_of(self.task, self.size, self.layout),
+                params={"alpha": alpha, **read_pairs(self.params)},  # type: ignore[dict-item]
+                agent=self.agent,
+                config=read_pairs(self.config),
+                seed=seed,
+                steps=self.steps,
+                view=self.view,
+                keys=self.keys,
+                **({"first": read_pairs(self.first)} if self.first else {}),  # type: ignore[arg-type]
+            )
+            for alpha in self.alpha
+            for seed in range(self.seeds)
+        ]
+        _train_and_print(specs, self.out, self.other_layout)
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """Evaluate a finished run, or an agent that needs no training, under any shift."""
+
+    target: tyro.conf.Positional[str]
+    """A run directory, or a task id together with --agent."""
+    agent: str | None = None
+    """An agent that does not learn: random, oracle or proxy_oracle."""
+    shift: tuple[str, ...] = ()
+    """Distributions: training, or names of shifts; by default training and the first shift."""
+    size: int | None = None
+    """Size of the grid (with --agent)."""
+    layout: str | None = None
+    """Wall generator (with --agent)."""
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Print JSON instead of a table."""
+
+    def run(self) -> None:
+        """Evaluate, and print one row for each distribution."""
+        from gmbench.report import console
+        from gmbench.runs import assess
+        from gmbench.runs.spec import RunSpec
+
+        if self.agent is None:
+            results = assess.finished_run(Path(self.target), self.shift)
+        else:
+            static = static_of(self.target, self.size, self.layout)
+            spec = RunSpec(task=self.target, static=static, agent=self.agent)
+            results = assess.fixed_agent(spec, self.shift)
+        print(json.dumps(results, indent=1)) if self.as_json else console.print_results(results)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSuite:
+    """Run a suite: train, evaluate on frozen levels, print the table and write a report."""
+
+    suite: tyro.conf.Positional[str]
+    """Suite id, such as GMB-quick-v0."""
+    tasks: tuple[str, ...] = ()
+    """Tasks of the suite to keep to; by default all."""
+    seeds: int | None = None
+    """How many of the suite's seeds; by default all."""
+    out: Path = Path("runs")
+    """Results folder; finished runs in it are reused."""
+    other_layout: bool = False
+    """Go on from checkpoints made on other devices; results then differ in the last bits."""
+    report: Path = Path("report.html")
+    """Where to write the report."""
+
+    def run(self) -> None:
+        """Run whatever is not finished yet."""
+        from gmbench.report import html
+        from gmbench.runs import suite
+
+        specs = suite.find(self.suite).specs(self.tasks, self.seeds)
+        writable_file("report", self.report)
+        runs = _train_and_print(specs, self.out, self.other_layout)
+        html.write_report(runs, self.report)
+        print(f"report: {self.report}")
+
+
+def _join(processes: str | None) -> None:
+    """Join the processes that share a run, if there are several."""
+    import jax
+
+    from gmbench.core import checks
+
+    if processes is None:
+        return
+    coordinator, *numbers = processes.split("/")
+    if processes != "auto" and (len(numbers) != 2 or not all(n.isdigit() for n in numbers)):
+        raise checks.Refused(
+            f"distributed: {processes!r} is neither auto nor HOST:PORT/COUNT/NUMBER"
+        )
+    try:
+        if processes == "auto":
+            jax.distributed.initialize()
+        else:
+            count, number = map(int, numbers)
+            jax.distributed.initialize(coordinator, count, number, initialization_timeout=60)
+    except (RuntimeError, ValueError) as error:
+        words = checks.one_line(error)
+        raise checks.Refused(f"distributed: cannot join {processes!r} ({words})") from error
+
+
+def _train_and_print(specs: list[Any], out: Path, other_layout: bool = False) -> list[Any]:
+    """Train with a progress bar, and print the table of results."""
+    from gmbench.report import console, table
+    from gmbench.runs.train import train
+
+    with contextlib.ExitStack() as stack:
+        # The bar appears with the first progress: what is refused before is one line, no more.
+        watch = functools.cache(lambda: stack.enter_context(console.progress()))
+        runs = train(specs, out, lambda report: watch()(report), other_layout)
+    for failed in (run for run in runs if run.failed):
+        print(f"failed: {failed.path.name} {failed.why}")
+    runs = [run for run in runs if not run.failed]
+    rows = table.summarise(runs)
+    table.print_table(rows)
+    for row in rows:
+        print(table.sentence(row))
+    return runs
