@@ -57,7 +57,8 @@ class Board:
         self.finished: dict[str, store.Run] = {}
         # Names are hashes, and looked up again with every look: made once.
         self._names = [[spec.name for spec in specs] for specs in index.groups]
-        self._works = [folder / group.name([spec.id for spec in specs]) for specs in index.groups]
+        ids = [[spec.id for spec in specs] for specs in index.groups]
+        self._works = [folder / group.work_name(each) for each in ids]
         firsts = [check(specs[0]) for specs in index.groups]
         self._steps = [
             plan.updates * plan.config.steps_per_update * len(specs)

@@ -22,6 +22,8 @@ from gmbench.runs.program import Program, on_host
 from gmbench.runs.provenance import provenance
 from gmbench.runs.spec import Plan
 
+WORK = ".group-"
+"""How the names of folders of work in progress begin."""
 PATIENCE = 60.0
 """Seconds to wait for a worker that was given up to let go of the group."""
 
@@ -64,7 +66,7 @@ class Group:
         self.plans = list(plans)
         self.first = self.plans[0]
         self.folder = folder
-        self.work = folder / name([plan.spec.id for plan in plans])
+        self.work = folder / work_name([plan.spec.id for plan in plans])
         self.devices = devices
         self.other_layout = other_layout
 
@@ -197,9 +199,9 @@ def everyone_here(moment: str) -> None:
         multihost_utils.sync_global_devices(moment)
 
 
-def name(ids: Sequence[str]) -> str:
+def work_name(ids: Sequence[str]) -> str:
     """Return the name of the folder in which runs with these ids are worked on as a group."""
-    return f".group-{files.sha256(''.join(ids).encode())[:12]}"
+    return f"{WORK}{files.sha256(''.join(ids).encode())[:12]}"
 
 
 def _words(layout: checkpoints.Layout) -> str:

@@ -37,6 +37,8 @@ def train(
     finished = {name: store.load(folder / name) for name in names if (folder / name).exists()}
     everyone_here("begun")
     for group in grouping.programs(plans):
-        if not all(plan.spec.name in finished for plan in group):
-            Group(group, folder, other_layout=other_layout).run(watch)
+        each = Group(group, folder, other_layout=other_layout)
+        # Killed after its runs were stored, a group has left its folder.
+        if each.work.exists() or not all(plan.spec.name in finished for plan in group):
+            each.run(watch)
     return [store.load(folder / spec.name) for spec in specs]

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from gmbench import cli
-from gmbench.runs import checkpoints, store
+from gmbench.runs import checkpoints, driver, store
+from gmbench.runs.group import work_name
 
 from ..conftest import CACHE
 
@@ -83,6 +84,16 @@ def test_killed_anywhere_completes(sound, tmp_path, number):
 @pytest.mark.parametrize("number", range(FEW, FEW + MANY))
 def test_killed_anywhere_completes_at_night(sound, tmp_path, number):
     killed_at(random.Random(number).randint(1, sound[1]), tmp_path, sound)
+
+
+def test_killed_after_the_last_run_was_stored(sound, tmp_path):
+    """The folder of work in progress is all that is left to do."""
+    assert run("count", tmp_path).returncode == 0
+    index = driver.load(tmp_path / "out")
+    work = tmp_path / "out" / work_name([spec.id for spec in index.groups[0]])
+    work.mkdir()
+    (work / "checkpoint-20.json").write_text("{}")
+    assert_completed(tmp_path, sound)
 
 
 def test_full_disk_in_the_middle_of_a_checkpoint(sound, tmp_path):

@@ -116,7 +116,7 @@ class _Watched:
 
     def __init__(self, folder: Path, specs: Sequence[RunSpec]) -> None:
         self.folder = folder
-        self.work = folder / group.name([spec.id for spec in specs])
+        self.work = folder / group.work_name([spec.id for spec in specs])
         self.plan = check(specs[0])
         self.left = {spec.name: (place, spec) for place, spec in enumerate(specs)}
         self.sent = dict.fromkeys(self.left, 0)
