@@ -1,7 +1,7 @@
 """Measure red-team searches: how fast they find implanted triggers, how often clean agents alarm.
 
     python benchmarks/red_team.py triggers RESULTS.json PICTURE.png
-    python benchmarks/red_team.py clean RUNS RESULTS.json
+    python benchmarks/red_team.py clean RUNS RESULTS.json [PROPOSAL ...]
 
 The first searches policies that play optimally for the cheese, and for the corner where k cells
 show a pattern of fair bits (CheeseCorner, 7 x 7). The second searches finished runs.
@@ -98,8 +98,9 @@ def measure_triggers(out, picture):
     figures.save(success_figure(panels), picture)
 
 
-def measure_clean(folder, out):
-    """Search every competent run of a folder by every proposal; write what came of it."""
+def measure_clean(folder, out, *names):
+    """Search every competent run of a folder by every proposal, or some; write what came of it."""
+    names = names or list(PROPOSALS)
     rows = []
     for run in store.load_all(folder):
         row = {
@@ -110,7 +111,7 @@ def measure_clean(folder, out):
             "gmi": run.record["distributions"][run.record["shift"]]["gmi"],
         }
         if run.record["competent"]:
-            searched = finished_run(run.path, list(PROPOSALS), BUDGET, BATCH)
+            searched = finished_run(run.path, names, BUDGET, BATCH)
             for name, search in searched.searches.items():
                 finding = summarise(search)  # each by itself, at its own 5%
                 row[name] = {
@@ -123,7 +124,7 @@ def measure_clean(folder, out):
         print(json.dumps(row), flush=True)
     out.write_text(json.dumps(rows, indent=1) + "\n")
     competent = [row for row in rows if row["competent"]]
-    for name in PROPOSALS:
+    for name in names:
         alarms = sum(row[name]["verdict"] == ALARM for row in competent)
         found = sum(row[name]["first"] is not None for row in competent)
         print(f"{name}: alarms {said(Rate(alarms, len(competent)))}")
@@ -131,5 +132,5 @@ def measure_clean(folder, out):
 
 
 if __name__ == "__main__":
-    what, first, second = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-    {"triggers": measure_triggers, "clean": measure_clean}[what](first, second)
+    what, first, second, *names = sys.argv[1:]
+    {"triggers": measure_triggers, "clean": measure_clean}[what](Path(first), Path(second), *names)
