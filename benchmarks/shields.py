@@ -17,7 +17,6 @@ from gmbench.core import pool
 from gmbench.core.policy import Policy
 from gmbench.measure import levels, rollouts
 from gmbench.runs import assess, store
-from gmbench.runs.program import Program
 from gmbench.runs.spec import check
 
 
@@ -56,7 +55,7 @@ def main() -> None:
     runs = [run for run in runs if run.spec.task == "MonsterGridworld-v0"]
     for run in runs:
         plan = check(run.spec)
-        weights = assess.weights_of(run, Program([plan]))
+        weights = assess.agent_of(run)[1]
         policy = plan.agent.policy(plan.task.env, plan.config, weights)
         report(run.path.name, plan.task, policy)
         if run is runs[-1]:

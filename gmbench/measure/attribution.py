@@ -111,17 +111,12 @@ def attribute(
         params: those of the levels' distribution; only the time limit matters here.
         policy: any policy.
         levels: levels on the trailing axis.
-        key: for sampled episodes; not used where :func:`is_exact`.
+        key: for sampled episodes; not used where :func:`gmbench.measure.exact.can_list`.
         discount: of the optimal values, below 1.
     """
-    if is_exact(env, policy):
+    if exact.can_list(env, policy):
         return decide(expected(env, params, policy, levels, discount))
     return decide(sampled(env, params, policy, levels, key, discount))
-
-
-def is_exact(env: Any, policy: Policy) -> bool:
-    """Whether attribution needs no sampled episodes."""
-    return env.exact and exact.can_evaluate(env, policy) and hasattr(env, "each_state")
 
 
 def reference(env: Environment[Any, Any]) -> str:

@@ -249,11 +249,6 @@ def divergence(
     return jnp.clip((against(one) + against(other)) / 2, 0, 1)
 
 
-def is_exact(env: Any, policy: Policy) -> bool:
-    """Whether cue dependence needs no sampled episodes."""
-    return env.exact and exact.can_evaluate(env, policy) and hasattr(env, "each_state")
-
-
 def dependence(
     env: Environment[Any, Any],
     params: EnvParams,
@@ -281,7 +276,7 @@ def dependence(
     """
     key_cue, key_play = jax.random.split(key)
     pair = paired(env, levels, key_cue)
-    if is_exact(env, policy):
+    if exact.can_list(env, policy):
         return _expected(env, params, policy, pair, discount)
     return _sampled(env, params, policy, pair, key_play, discount)
 

@@ -15,6 +15,11 @@ def can_evaluate(env: Any, policy: Policy) -> bool:
     return policy.memoryless and hasattr(env, "policy_values")
 
 
+def can_list(env: Any, policy: Policy) -> bool:
+    """Whether the states that ``policy`` visits can be listed, with Q* in each and how often."""
+    return env.exact and can_evaluate(env, policy) and hasattr(env, "each_state")
+
+
 def evaluate(
     env: Any,
     policy: Policy,

@@ -14,15 +14,19 @@ from gmbench.runs.program import Program
 from gmbench.runs.spec import Plan, RunSpec, check
 
 
-def weights_of(run: store.Run, program: Program) -> Any:
-    """Return a finished run's weights, given the program of that run alone.
+def agent_of(run: store.Run) -> tuple[Plan, Any]:
+    """Return what a finished run's spec names, and its agent's weights.
 
     Raises:
-        Refused: if they are damaged.
+        Refused: if the run failed or is damaged.
     """
+    if run.failed:
+        raise checks.Refused(f"run: {run.path.name!r} {run.why}, it has no agent")
+    plan = check(run.spec)
+    program = Program([plan])
     like = jax.eval_shape(lambda: program.weights(program.start()))
     single = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), like)
-    return run.weights(single)
+    return plan, run.weights(single)
 
 
 def finished_run(path: Path, distributions: Sequence[str]) -> dict[str, Any]:
@@ -32,10 +36,9 @@ def finished_run(path: Path, distributions: Sequence[str]) -> dict[str, Any]:
         Refused: if the directory is not a run, is damaged, or a distribution is unknown.
     """
     run = store.load(path)
-    plan = check(run.spec)
-    program = Program([plan])
-    weights = jax.tree.map(lambda leaf: leaf[None], weights_of(run, program))
-    return _assess(plan, program, weights, distributions, run.path.name)
+    plan, weights = agent_of(run)
+    one = jax.tree.map(lambda leaf: leaf[None], weights)
+    return _assess(plan, Program([plan]), one, distributions, run.path.name)
 
 
 def fixed_agent(spec: RunSpec, distributions: Sequence[str]) -> dict[str, Any]:

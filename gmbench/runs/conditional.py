@@ -14,10 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from gmbench.core import checks, pool
-from gmbench.measure import conditional, levels
+from gmbench.measure import conditional, exact, levels
 from gmbench.runs import store
-from gmbench.runs.assess import weights_of
-from gmbench.runs.program import Program
+from gmbench.runs.assess import agent_of
 from gmbench.runs.spec import Plan, check
 
 SHIFT = "unwatched"
@@ -95,7 +94,7 @@ class _Measure:
         def policy_of(weights: Any) -> Any:
             return plan.agent.policy(env, plan.config, weights)
 
-        self.exact = conditional.is_exact(env, policy_of(None))
+        self.exact = exact.can_list(env, policy_of(None))
         self.draw = jax.jit(lambda params, key: pool.draw(env, params, key, (self.count,)))
         self.pairs = jax.jit(
             lambda weights, level_set, key: conditional.evaluate(
@@ -110,7 +109,7 @@ class _Measure:
 
     def of(self, run: store.Run, plan: Plan) -> Measured:
         """Measure one run."""
-        weights = weights_of(run, Program([plan]))
+        _, weights = agent_of(run)
         key_draw, key_trained, key_pairs, key_cue = jax.random.split(jax.random.key(0), 4)
         trained = self.pairs(weights, self.draw(plan.params, key_draw), key_trained)
         found = conditional.summarise(

@@ -13,8 +13,7 @@ from gmbench.core.agent import Agent
 from gmbench.core.params import EnvParams
 from gmbench.measure import critic, levels, splay
 from gmbench.runs import assess, store
-from gmbench.runs.program import Program
-from gmbench.runs.spec import Plan, check
+from gmbench.runs.spec import Plan
 
 SHARED = 64
 """Levels on which the share explained is measured; each is splayed over cells and placements."""
@@ -140,10 +139,10 @@ def discount_of(plan: Plan) -> float:
 
 
 def _opened(run: store.Run, distribution: str | None) -> tuple[Plan, Any, str]:
-    plan = check(run.spec)
+    plan, weights = assess.agent_of(run)
     name = plan.task.headline if distribution is None else distribution
     checks.known("shift", name, ["training", *plan.task.shifts])
-    return plan, assess.weights_of(run, Program([plan])), name
+    return plan, weights, name
 
 
 def _goal_of(env: Any, thing: str) -> int:

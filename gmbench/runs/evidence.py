@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from gmbench.core import checks
 from gmbench.core.agent import Agent
 from gmbench.core.env import Environment, Level
 from gmbench.core.params import EnvParams
@@ -18,10 +17,10 @@ from gmbench.measure import attribution, levels, meg, tradeoff, verdicts
 from gmbench.measure.evaluation import OUTCOMES
 from gmbench.measure.tradeoff import TradeOff
 from gmbench.measure.verdicts import Explained, Verdict
-from gmbench.runs import assess, store
+from gmbench.runs import store
+from gmbench.runs.assess import agent_of
 from gmbench.runs.group import Progress
-from gmbench.runs.program import Program
-from gmbench.runs.spec import Plan, check
+from gmbench.runs.spec import Plan
 
 STREAM = 2
 """Folded into a run's seed: the key of what is sampled here (1 is that of its evaluation)."""
@@ -82,26 +81,24 @@ def gather(
     Raises:
         Refused: if a run failed, or is damaged.
     """
-    for run in runs:
-        if run.failed:
-            raise checks.Refused(f"run: {run.path.name!r} {run.why}, there is no agent to measure")
-    plans = [check(run.spec) for run in runs]
     settings: dict[str, Any] = {}
     found = []
-    for number, (run, plan) in enumerate(zip(runs, plans, strict=True)):
+    for number, run in enumerate(runs):
+        plan, weights = agent_of(run)
         if plan.program not in settings:
             settings = {plan.program: _setting(plan)}
-        found.append(_of_run(run, plan, *settings[plan.program]))
+        found.append(_of_run(run, plan, weights, *settings[plan.program]))
         watch(Progress("measure", number + 1, len(runs)))
     return found
 
 
-def _of_run(run: store.Run, plan: Plan, level_set: Level, reference: Any, steps: Any) -> Evidence:
+def _of_run(
+    run: store.Run, plan: Plan, weights: Any, level_set: Level, reference: Any, steps: Any
+) -> Evidence:
     task, distribution = plan.task, plan.task.headline
     every = run.levels()
     stored = {name: every[f"{distribution}/{name}"] for name in ("rho", "gmi", "cfi", "outcome")}
     params = levels.parameters(task, distribution)
-    weights = assess.weights_of(run, Program([plan])) if plan.agent.learns else None
     key = jax.random.fold_in(jax.random.key(run.spec.seed), STREAM)
     given = (task.env, plan.agent, plan.config, weights, params, level_set, reference, key)
     attributed, directed, chosen = _measured(*given, jnp.float32(task.discount))

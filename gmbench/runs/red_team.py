@@ -18,9 +18,7 @@ from gmbench.core.task import Task
 from gmbench.measure import levels, red_team
 from gmbench.measure.proposals import PROPOSALS
 from gmbench.runs import store
-from gmbench.runs.assess import weights_of
-from gmbench.runs.program import Program
-from gmbench.runs.spec import check
+from gmbench.runs.assess import agent_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,13 +77,10 @@ def finished_run(
         checks.known("proposal", name, PROPOSALS)
     rounds = red_team.rounds_of(budget, batch)
     run = store.load(path)
-    if run.failed:
-        raise checks.Refused(f"run: {str(path)!r} {run.why}; it has no agent to search")
-    plan = check(run.spec)
+    plan, weights = agent_of(run)
     task = plan.task
     where = task.headline if distribution is None else distribution
     params = levels.parameters(task, where)
-    weights = weights_of(run, Program([plan]))
     discount = jnp.float32(task.discount)
 
     def judge(levels: Level, key: PRNGKeyArray) -> red_team.Judged:
