@@ -1,8 +1,6 @@
 """Commands that ask finished runs something: which goal, how surely, and when."""
 
-import contextlib
 import dataclasses
-import functools
 import json
 from pathlib import Path
 from typing import Literal
@@ -74,9 +72,8 @@ class Evidence:
         if self.data is not None:
             writable_file("data", self.data)
         runs = store.load_all(self.folder)
-        with contextlib.ExitStack() as stack:
-            watch = functools.cache(lambda: stack.enter_context(console.progress()))
-            evidence.write(runs, self.out, self.data, lambda report: watch()(report))
+        with console.progress() as watch:
+            evidence.write(runs, self.out, self.data, watch)
         print(f"page: {self.out}")
 
 
@@ -92,12 +89,14 @@ class Conditional:
     def run(self) -> None:
         """Measure the stored agents, and print the table."""
         from gmbench.report import conditional as report
+        from gmbench.report import console
         from gmbench.runs import conditional, files, store
 
         runs = store.load_all(self.folder)
         if self.data is not None:
             writable_file("data", self.data)
-        rows = report.table(conditional.measure(runs))
+        with console.progress() as watch:
+            rows = report.table(conditional.measure(runs, watch))
         report.print_table(rows)
         if self.data is not None:
             files.write(self.data, (json.dumps(rows, indent=1) + "\n").encode())
@@ -124,13 +123,15 @@ class RedTeam:
 
     def run(self) -> None:
         """Search, write, and print a line for each search."""
+        from gmbench.report import console
         from gmbench.report import red_team as report
         from gmbench.runs import files, red_team
 
         files.writable(self.out)
-        searched = red_team.finished_run(
-            self.target, self.proposal, self.budget, self.batch, self.shift, self.seed
-        )
+        with console.progress() as watch:
+            searched = red_team.finished_run(
+                self.target, self.proposal, self.budget, self.batch, self.shift, self.seed, watch
+            )
         report.write(searched, self.out)
         print("\n".join(report.verdicts(searched)))
 
@@ -210,7 +211,9 @@ class Critic:
 
     def run(self) -> None:
         """Print a table in Markdown."""
-        from gmbench.report import critic
+        from gmbench.report import console, critic
         from gmbench.runs import store
 
-        print("\n".join(critic.critic_report(store.load_all(self.folder), self.thing, self.shift)))
+        with console.progress() as watch:
+            lines = critic.critic_report(store.load_all(self.folder), self.thing, self.shift, watch)
+        print("\n".join(lines))

@@ -1,8 +1,6 @@
 """Commands that train agents, and evaluate them."""
 
-import contextlib
 import dataclasses
-import functools
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -164,10 +162,8 @@ def _train_and_print(specs: list[Any], out: Path, other_layout: bool = False) ->
     from gmbench.report import console, table
     from gmbench.runs.train import train
 
-    with contextlib.ExitStack() as stack:
-        # The bar appears with the first progress: what is refused before is one line, no more.
-        watch = functools.cache(lambda: stack.enter_context(console.progress()))
-        runs = train(specs, out, lambda report: watch()(report), other_layout)
+    with console.progress() as watch:
+        runs = train(specs, out, watch, other_layout)
     for failed in (run for run in runs if run.failed):
         print(f"failed: {failed.path.name} {failed.why}")
     runs = [run for run in runs if not run.failed]

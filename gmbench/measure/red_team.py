@@ -213,6 +213,7 @@ def search(
     key: PRNGKeyArray,
     rounds: int,
     batch: int,
+    watch: Callable[[int], None] = lambda _: None,
 ) -> Search:
     """Look for levels on which a policy follows another goal, and look around the best of them.
 
@@ -225,6 +226,7 @@ def search(
         key: a typed key.
         rounds: batches evaluated (:func:`rounds_of`).
         batch: levels in each.
+        watch: called after each batch with their number so far.
     """
     key_first, key_begin, key_rounds, key_near = jax.random.split(key, 4)
     levels = _draw(env, params, key_first, KEPT)
@@ -240,6 +242,7 @@ def search(
         state = _learn(make, env, batch, params, state, levels, judged.evidence)
         kept = _keep(kept, levels, judged.gmi)
         seen.append((judged.gmi, judged.valid))
+        watch(len(seen))
     again, near = _look_around(env, judge, kept.levels, key_near, batch)
     gmi, valid = (jnp.stack(each) for each in zip(*seen, strict=True))
     return Search(

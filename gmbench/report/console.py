@@ -115,7 +115,10 @@ def print_doctor() -> None:
 
 @contextlib.contextmanager
 def progress() -> Iterator[Callable[[Any], None]]:
-    """Show a bar with steps a second and the time left; yields what to call with progress."""
+    """Show a bar with steps a second and the time left; yields what to call with progress.
+
+    It appears with the first progress: what is refused before is one line, no more.
+    """
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -125,17 +128,22 @@ def progress() -> Iterator[Callable[[Any], None]]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        known: dict[str, Any] = {}
+    bars = Progress(*columns, console=Console(stderr=True))
+    known: dict[str, Any] = {}
 
-        def watch(report: Any) -> None:
-            if report.stage not in known:
-                known[report.stage] = bars.add_task(report.stage, total=report.total, speed="")
-            bar = bars.tasks[known[report.stage]]
-            speed = f"{bar.speed / 1e3:.0f}k steps/s" if bar.speed and report.total > 1000 else ""
-            bars.update(known[report.stage], completed=report.done, speed=speed)
+    def watch(report: Any) -> None:
+        bars.start()
+        if report.stage not in known:
+            known[report.stage] = bars.add_task(report.stage, total=report.total, speed="")
+        bar = bars.tasks[known[report.stage]]
+        speed = f"{bar.speed / 1e3:.0f}k steps/s" if bar.speed and report.total > 1000 else ""
+        bars.update(known[report.stage], completed=report.done, speed=speed)
 
+    try:
         yield watch
+    finally:
+        if known:
+            bars.stop()
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import numpy as np
 from gmbench.measure.intervals import mean_interval
 from gmbench.report.table import labels, summarise
 from gmbench.runs.critics import Judged, judge
+from gmbench.runs.group import Progress, Watch
 from gmbench.runs.store import Run
 
 COLUMNS: dict[str, Callable[[Judged], float]] = {
@@ -20,7 +21,12 @@ COLUMNS: dict[str, Callable[[Judged], float]] = {
 """Columns of the table; all but the slope lie in [0, 1]."""
 
 
-def critic_report(runs: Sequence[Run], thing: str, distribution: str | None = None) -> list[str]:
+def critic_report(
+    runs: Sequence[Run],
+    thing: str,
+    distribution: str | None = None,
+    watch: Watch = lambda _: None,
+) -> list[str]:
     """Return lines of a Markdown table, one a condition, and below it what stands against it.
 
     Means are over seeds, with their 95% intervals.
@@ -29,12 +35,19 @@ def critic_report(runs: Sequence[Run], thing: str, distribution: str | None = No
         runs: finished runs.
         thing: what is put on every cell, a field of the levels.
         distribution: training or the name of a shift; by default each task's first shift.
+        watch: called after each.
 
     Raises:
         ValueError: if there are no runs, or as :func:`gmbench.runs.critics.judge`.
     """
     rows = [row for row in summarise(runs) if not row.overall]
-    judged = [[judge(run, thing, distribution) for run in row.runs] for row in rows]
+    done, judged = 0, list[list[Judged]]()
+    for row in rows:
+        judged.append([])
+        for run in row.runs:
+            judged[-1].append(judge(run, thing, distribution))
+            done += 1
+            watch(Progress("measure", done, sum(len(row.runs) for row in rows)))
     lines = [
         " | ".join(("| task", "trained with", "seeds", *COLUMNS)) + " |",
         "|" + "---|" * (len(COLUMNS) + 3),

@@ -17,6 +17,7 @@ from gmbench.core import checks, pool
 from gmbench.measure import conditional, exact, levels
 from gmbench.runs import store
 from gmbench.runs.assess import agent_of
+from gmbench.runs.group import Progress, Watch
 from gmbench.runs.spec import Plan, check
 
 SHIFT = "unwatched"
@@ -46,11 +47,14 @@ class Measured:
     exact: bool
 
 
-def measure(runs: Sequence[store.Run], most: int = levels.COUNT) -> list[Measured]:
+def measure(
+    runs: Sequence[store.Run], watch: Watch = lambda _: None, most: int = levels.COUNT
+) -> list[Measured]:
     """Measure every run whose task has a cue; others are left out.
 
     Args:
         runs: finished runs.
+        watch: called after each.
         most: pairs of levels to measure each on, at most.
 
     Raises:
@@ -66,10 +70,11 @@ def measure(runs: Sequence[store.Run], most: int = levels.COUNT) -> list[Measure
         )
     measures: dict[str, _Measure] = {}
     found = []
-    for run, plan in cued:
+    for number, (run, plan) in enumerate(cued):
         if plan.program not in measures:
             measures[plan.program] = _Measure(plan, most)
         found.append(measures[plan.program].of(run, plan))
+        watch(Progress("measure", number + 1, len(cued)))
     return found
 
 

@@ -1,7 +1,7 @@
 """What each measure says of a finished run's agent, after its task's headline shift."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from gmbench.measure.tradeoff import TradeOff
 from gmbench.measure.verdicts import Explained, Verdict
 from gmbench.runs import store
 from gmbench.runs.assess import agent_of
-from gmbench.runs.group import Progress
+from gmbench.runs.group import Progress, Watch
 from gmbench.runs.spec import Plan
 
 STREAM = 2
@@ -69,9 +69,7 @@ class Evidence:
         return verdicts.differ(self.verdicts, self.goals[0])
 
 
-def gather(
-    runs: Sequence[store.Run], watch: Callable[[Progress], None] = lambda _: None
-) -> list[Evidence]:
+def gather(runs: Sequence[store.Run], watch: Watch = lambda _: None) -> list[Evidence]:
     """Measure the agents of finished runs in every way.
 
     Args:

@@ -19,6 +19,7 @@ from gmbench.measure import levels, red_team
 from gmbench.measure.proposals import PROPOSALS
 from gmbench.runs import store
 from gmbench.runs.assess import agent_of
+from gmbench.runs.group import Progress, Watch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +60,7 @@ def finished_run(
     batch: int = 64,
     distribution: str | None = None,
     seed: int = 0,
+    watch: Watch = lambda _: None,
 ) -> Searched:
     """Search a finished run's agent.
 
@@ -69,6 +71,7 @@ def finished_run(
         batch: levels in a batch.
         distribution: where levels are drawn; by default the task's first shift.
         seed: of the searches.
+        watch: called after each batch.
 
     Raises:
         Refused: for anything unknown, a budget below a batch, or what is not a run.
@@ -87,12 +90,11 @@ def finished_run(
         agent = plan.agent.policy, task.env, plan.config
         return _judged(*agent, weights, params, levels, key, discount)
 
-    found = {
-        name: red_team.search(
-            task.env, params, judge, PROPOSALS[name], jax.random.key(seed), rounds, batch
-        )
-        for name in dict.fromkeys(names)
-    }
+    def search(name: str) -> red_team.Search:
+        given = (task.env, params, judge, PROPOSALS[name], jax.random.key(seed), rounds, batch)
+        return red_team.search(*given, lambda done: watch(Progress(name, done, rounds)))
+
+    found = {name: search(name) for name in dict.fromkeys(names)}
     competent = bool(run.record["competent"])
     return Searched(run.path.name, task, where, competent, batch, seed, judge, found)
 
