@@ -53,6 +53,8 @@ WHY = (
     " with care on most levels and is lost on some, or follows another goal on each, reads low.",
 )
 """Why measures that are all right may differ, in the order of :data:`MEASURES`."""
+KEY = 0.5
+"""Height of the key below the picture, in inches."""
 HEAD = ("measure", "says", "figures", "because")
 
 Mean = tuple[float, Interval | None]
@@ -252,6 +254,7 @@ def overview(found: Sequence[Condition]) -> Figure:
     """Draw the measures of all conditions, a line each: three stacked bars, PSE and MEG."""
     with mpl.rc_context(figures.STYLE):
         figure, axes, places = figures.row_axes([each.row for each in found], len(MEASURES))
+        figure.set_figheight(figure.get_figheight() + KEY)
         for place, each in zip(places, found, strict=True):
             for panel, parts in zip(axes[:3], _bars(each), strict=True):
                 _stack(panel, place, parts)
