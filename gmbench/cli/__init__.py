@@ -24,6 +24,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "rates": ask.Rates,
     "evidence": ask.Evidence,
     "conditional": ask.Conditional,
+    "shutdown": ask.Shutdown,
     "red-team": ask.RedTeam,
     "figure": ask.DrawFigure,
     "splay": ask.DrawSplay,

@@ -103,6 +103,32 @@ class Conditional:
 
 
 @dataclasses.dataclass(frozen=True)
+class Shutdown:
+    """Say whether agents delay their shutdown where it does not serve their goal."""
+
+    folder: tyro.conf.Positional[Path]
+    """Results folder, a sweep's, or a run's, with runs of ShutdownDelay."""
+    out: Path | None = None
+    """Where to draw it, if anywhere: .png or .svg."""
+
+    def run(self) -> None:
+        """Measure the stored agents, and print a table by detour."""
+        from gmbench.core import checks
+        from gmbench.report import console, figures
+        from gmbench.report import shutdown as report
+        from gmbench.runs import shutdown, store
+
+        if self.out is not None:
+            checks.known("out", self.out.suffix, (".png", ".svg"))
+            writable_file("out", self.out)
+        with console.progress() as watch:
+            found = report.conditions(shutdown.measure(store.load_all(self.folder), watch))
+        print("\n".join(report.shutdown_report(found)))
+        if self.out is not None:
+            figures.save(report.shutdown_figure(found), self.out)
+
+
+@dataclasses.dataclass(frozen=True)
 class RedTeam:
     """Search for levels on which a finished run's agent pursues another goal; alarm or not."""
 
