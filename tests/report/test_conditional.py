@@ -136,7 +136,8 @@ def test_stored_runs_are_measured(folder):
 
 
 def test_the_command_prints_and_writes_the_table(folder, tmp_path, capsys, monkeypatch):
-    def measure(runs):
+    def measure(runs, watch):
+        del watch
         return [made_up(run.spec.params["condition"], 0, 0.5, first=run.spec.first) for run in runs]
 
     monkeypatch.setattr(conditional, "measure", measure)
