@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gmbench.core import checks
 from gmbench.runs import files, grouping, store
-from gmbench.runs.group import Group, Watch, everyone_here
+from gmbench.runs.group import Group, Watch, everyone_here, work_name
 from gmbench.runs.spec import RunSpec, check
 
 
@@ -37,8 +37,8 @@ def train(
     finished = {name: store.load(folder / name) for name in names if (folder / name).exists()}
     everyone_here("begun")
     for group in grouping.programs(plans):
-        each = Group(group, folder, other_layout=other_layout)
         # Killed after its runs were stored, a group has left its folder.
-        if each.work.exists() or not all(plan.spec.name in finished for plan in group):
-            each.run(watch)
+        left = (folder / work_name([plan.spec.id for plan in group])).exists()
+        if left or not all(plan.spec.name in finished for plan in group):
+            Group(group, folder, other_layout=other_layout).run(watch)
     return [store.load(folder / spec.name) for spec in specs]
