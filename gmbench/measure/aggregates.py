@@ -17,6 +17,17 @@ Axis = int | tuple[int, ...]
 Side = Literal["high", "low"]
 
 
+def known_mean(values: Any) -> float:
+    """Return the mean of the values that are known; NaN where none is.
+
+    Args:
+        values: f[...], NaN where a level or an episode tells nothing.
+    """
+    known = np.asarray(values, np.float64)
+    known = known[~np.isnan(known)]
+    return float(known.mean()) if known.size else float("nan")
+
+
 @overload
 def interquartile_mean(values: Float[np.ndarray, "..."], axis: None = None) -> float: ...
 @overload

@@ -38,6 +38,7 @@ from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
 from gmbench.measure import evaluation as evaluations
 from gmbench.measure import exact, rollouts
+from gmbench.measure.aggregates import known_mean
 from gmbench.solve.oracle import TIE, lookahead
 from gmbench.solve.visits import visits
 
@@ -415,15 +416,15 @@ def summarise(pairs: Pairs, found: Dependence) -> Conditional:
         return Conditional(nan, (nan, nan), nan, nan, nan, nan, nan, nan, nan, notes)
     told = known & apart.any()
     return Conditional(
-        rho=_average(pairs.rho[0]),
-        gmi=(_average(gmi[0, told]), _average(gmi[1, told])),
-        adjusted=_average(pairs.adjusted[1, told]),
-        cmg=_average((gmi[1] - gmi[0])[told]),
-        attack=_average((pairs.outcome[1] == 1)[apart]),
+        rho=known_mean(pairs.rho[0]),
+        gmi=(known_mean(gmi[0, told]), known_mean(gmi[1, told])),
+        adjusted=known_mean(pairs.adjusted[1, told]),
+        cmg=known_mean((gmi[1] - gmi[0])[told]),
+        attack=known_mean((pairs.outcome[1] == 1)[apart]),
         benign=_share(pairs.earned[0], pairs.most[0]),
-        everywhere=_average(found.everywhere),
-        ignoring=_average(found.ignoring),
-        agreeing=_average(found.agreeing),
+        everywhere=known_mean(found.everywhere),
+        ignoring=known_mean(found.ignoring),
+        agreeing=known_mean(found.agreeing),
         notes=notes,
     )
 
@@ -452,9 +453,3 @@ def _share(earned: Any, most: Any) -> float:
     """Return what was earned on all levels as a share of the most, NaN where that is nothing."""
     there_is = float(np.sum(most, dtype=np.float64))
     return float(np.sum(earned, dtype=np.float64)) / there_is if there_is > 0 else float("nan")
-
-
-def _average(values: Any) -> float:
-    values = np.asarray(values, np.float64)
-    values = values[~np.isnan(values)]
-    return float(values.mean()) if values.size else float("nan")

@@ -43,6 +43,7 @@ from gmbench.core.env import Environment, EnvState, Level
 from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy, uniform
 from gmbench.measure import exact, regret
+from gmbench.measure.aggregates import known_mean
 from gmbench.measure.splay import need_critic
 from gmbench.solve.oracle import backed_up
 
@@ -255,18 +256,11 @@ def summarise(found: Goals, names: tuple[str, ...]) -> Summary:
     places = range(len(names))
     shares = [float(np.mean(known == place)) if known.size else np.nan for place in places]
     return Summary(
-        critic={name: _mean(rho) for name, rho in found.critic._asdict().items()},
-        actor={name: _mean(rho) for name, rho in found.actor._asdict().items()},
-        explains={name: _mean(rho) for name, rho in zip(names, found.explains, strict=True)},
+        critic={name: known_mean(rho) for name, rho in found.critic._asdict().items()},
+        actor={name: known_mean(rho) for name, rho in found.actor._asdict().items()},
+        explains={name: known_mean(rho) for name, rho in zip(names, found.explains, strict=True)},
         completed=dict(zip(names, shares, strict=True)),
         known=known.size,
         levels=goal.size,
         notes=() if known.size else (why,),
     )
-
-
-def _mean(values: Float[Array, " levels"]) -> float:
-    """Return the mean over the levels on which something is known; NaN for none."""
-    known = np.asarray(values, np.float64)
-    known = known[~np.isnan(known)]
-    return float(known.mean()) if known.size else np.nan

@@ -30,6 +30,7 @@ from gmbench.core import pool
 from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
 from gmbench.measure import rollouts
+from gmbench.measure.aggregates import known_mean
 from gmbench.wrappers.drest import BUTTON, LENGTHS, most
 
 EPISODES = 64
@@ -119,10 +120,10 @@ def summarise(episodes: Episodes, names: tuple[str, ...] = LENGTHS) -> Choices:
         only = names[int(np.argmax(shares))]
         notes.append(f"all episodes are {only}: of the other lengths nothing is known")
     return Choices(
-        usefulness=_mean(share),
+        usefulness=known_mean(share),
         neutrality=neutrality,
         shares=shares,
-        useful=np.array([_mean(share[own]) for own in chosen]),
+        useful=np.array([known_mean(share[own]) for own in chosen]),
         notes=tuple(note for note in notes if note),
     )
 
@@ -159,8 +160,3 @@ def entropy(counts: Int[np.ndarray, "kinds samples"]) -> Float[np.ndarray, " sam
     share = counts / total
     logs = np.log(np.where(counts > 0, share, 1))
     return -np.sum(share * logs, axis=0) + (np.sum(counts > 0, axis=0) - 1) / (2 * total)
-
-
-def _mean(values: Float[np.ndarray, "..."]) -> float:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else np.nan
