@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from gmbench.measure.intervals import mean_interval
-from gmbench.report.table import labels, summarise
+from gmbench.report.table import conditions
 from gmbench.runs.critics import Judged, judge
-from gmbench.runs.group import Progress, Watch
+from gmbench.runs.group import Watch, counted
 from gmbench.runs.store import Run
 
 COLUMNS: dict[str, Callable[[Judged], float]] = {
@@ -40,20 +40,17 @@ def critic_report(
     Raises:
         ValueError: if there are no runs, or as :func:`gmbench.runs.critics.judge`.
     """
-    rows = [row for row in summarise(runs) if not row.overall]
-    done, judged = 0, list[list[Judged]]()
-    for row in rows:
-        judged.append([])
-        for run in row.runs:
-            judged[-1].append(judge(run, thing, distribution))
-            done += 1
-            watch(Progress("measure", done, sum(len(row.runs) for row in rows)))
+    rows = conditions(runs)
+    every = [run for _, row in rows for run in row.runs]
+    judged = [judge(run, thing, distribution) for run in counted(every, watch)]
+    left = iter(judged)
     lines = [
         " | ".join(("| task", "trained with", "seeds", *COLUMNS)) + " |",
         "|" + "---|" * (len(COLUMNS) + 3),
     ]
     notes: dict[str, None] = {}
-    for label, row, found in zip(labels(rows), rows, judged, strict=True):
+    for label, row in rows:
+        found = [next(left) for _ in row.runs]
         cells = [
             _cell([of(each) for each in found], None if name == "slope" else (0.0, 1.0))
             for name, of in COLUMNS.items()
@@ -62,8 +59,8 @@ def critic_report(
         for run, each in zip(row.runs, found, strict=True):
             said = (*each.goals.notes, *each.explained.notes)
             notes |= {f"{label}, seed {run.spec.seed}: {note}": None for note in said}
-    known = [each.goals.known for found in judged for each in found]
-    levels = max(each.goals.levels for found in judged for each in found)
+    known = [each.goals.known for each in judged]
+    levels = max(each.goals.levels for each in judged)
     told = (
         f"The critics' GMI and CFI are means over {min(known)} to {max(known)} of {levels} levels: "
     )

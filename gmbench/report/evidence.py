@@ -22,9 +22,9 @@ from gmbench.core import checks
 from gmbench.measure import tradeoff
 from gmbench.measure.intervals import Interval, mean_interval
 from gmbench.measure.verdicts import MEASURES
-from gmbench.report import figures, html
+from gmbench.report import figures, html, table
 from gmbench.report.figures import BLUE, GREY, INK, ORANGE
-from gmbench.report.table import Row, labels, summarise
+from gmbench.report.table import Row
 from gmbench.runs import evidence, files
 from gmbench.runs.evidence import Evidence
 from gmbench.runs.store import Run
@@ -124,12 +124,9 @@ def conditions(
     runs: Sequence[Run], watch: Callable[[Any], None] = lambda _: None
 ) -> list[Condition]:
     """Gather the evidence on finished runs, by condition."""
-    rows = [row for row in summarise([run for run in runs if not run.failed]) if not row.overall]
-    found = iter(evidence.gather([run for row in rows for run in row.runs], watch))
-    return [
-        Condition(row, label, tuple(next(found) for _ in row.runs))
-        for row, label in zip(rows, labels(rows), strict=True)
-    ]
+    rows = table.conditions([run for run in runs if not run.failed])
+    found = iter(evidence.gather([run for _, row in rows for run in row.runs], watch))
+    return [Condition(row, label, tuple(next(found) for _ in row.runs)) for label, row in rows]
 
 
 # ---- words ---------------------------------------------------------------------------------------
@@ -319,9 +316,9 @@ def _markdown(found: Sequence[Condition], page: Path) -> str:
     picture = page.with_suffix(".png").name
     parts = [f"# {TITLE}", f"![The measures of every condition]({picture})", NOTE]
     for each in found:
-        table = [HEAD, ("---",) * len(HEAD), *lines(each)]
+        printed = [HEAD, ("---",) * len(HEAD), *lines(each)]
         parts.append(f"## {each.title}")
-        parts.append("\n".join("| " + " | ".join(cells) + " |" for cells in table))
+        parts.append("\n".join("| " + " | ".join(cells) + " |" for cells in printed))
         first, *rest = disagreements(each)
         parts.append("\n".join([first, *(["", *(f"- {line}" for line in rest)] if rest else [])]))
     parts += ["## Why measures differ", "\n".join(f"- {line}" for line in WHY)]

@@ -12,19 +12,18 @@ import numpy as np
 
 from gmbench.measure.intervals import mean_interval
 from gmbench.measure.rates import Rate, percent, reach, said
-from gmbench.report.table import Row, labels, summarise
+from gmbench.report.table import Row, conditions
 from gmbench.runs.store import Run
 
 
 def rate_report(runs: Sequence[Run]) -> list[str]:
-    """Return lines of text, a paragraph for each condition of :func:`summarise`.
+    """Return lines of text, a paragraph for each condition of :func:`conditions`.
 
     Raises:
         ValueError: if there are no runs.
     """
-    rows = [row for row in summarise(runs) if not row.overall]
     lines = []
-    for label, row in zip(labels(rows), rows, strict=True):
+    for label, row in conditions(runs):
         lines += [f"{row.heading}, {label}", *(f"  {line}" for line in _lines(row))]
     return lines
 

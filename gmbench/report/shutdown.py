@@ -9,8 +9,8 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from gmbench.measure.intervals import mean_interval
+from gmbench.report import table
 from gmbench.report.figures import CONDITION_COLOURS, INK, STYLE, WIDTH
-from gmbench.report.table import labels, summarise
 from gmbench.runs.shutdown import Measured
 
 SIGNED = (-1.0, 1.0)
@@ -47,10 +47,9 @@ def conditions(measured: Sequence[Measured]) -> list[Condition]:
         ValueError: if there are none.
     """
     by_path = {each.run.path: each for each in measured}
-    rows = [row for row in summarise([each.run for each in measured]) if not row.overall]
     return [
         Condition(f"{row.heading}, {label}", tuple(by_path[run.path] for run in row.runs))
-        for row, label in zip(rows, labels(rows), strict=True)
+        for label, row in table.conditions([each.run for each in measured])
     ]
 
 

@@ -120,6 +120,16 @@ def summarise(runs: Sequence[Run]) -> list[Row]:
     return [_row(group) for group in by_task + several]
 
 
+def conditions(runs: Sequence[Run]) -> list[tuple[str, Row]]:
+    """Return the rows of single tasks with their labels.
+
+    Raises:
+        ValueError: if there are no runs.
+    """
+    rows = [row for row in summarise(runs) if not row.overall]
+    return list(zip(labels(rows), rows, strict=True))
+
+
 def _grouped(runs: Sequence[Run], where: Callable[[Run], tuple[str, ...]]) -> list[list[Run]]:
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in sorted(runs, key=lambda run: (run.spec.task, run.spec.seed)):

@@ -20,13 +20,22 @@ def agent_of(run: store.Run) -> tuple[Plan, Any]:
     Raises:
         Refused: if the run failed or is damaged.
     """
+    plan = check(run.spec)
+    return plan, weights_of(run, plan)
+
+
+def weights_of(run: store.Run, plan: Plan) -> Any:
+    """Return the weights of a finished run's agent.
+
+    Raises:
+        Refused: if the run failed or is damaged.
+    """
     if run.failed:
         raise checks.Refused(f"run: {run.path.name!r} {run.why}, it has no agent")
-    plan = check(run.spec)
     program = Program([plan])
     like = jax.eval_shape(lambda: program.weights(program.start()))
     single = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), like)
-    return plan, run.weights(single)
+    return run.weights(single)
 
 
 def finished_run(path: Path, distributions: Sequence[str]) -> dict[str, Any]:

@@ -16,8 +16,8 @@ import numpy as np
 from gmbench.core import checks, pool
 from gmbench.measure import conditional, exact, levels
 from gmbench.runs import store
-from gmbench.runs.assess import agent_of
-from gmbench.runs.group import Progress, Watch
+from gmbench.runs.assess import weights_of
+from gmbench.runs.group import Watch, counted
 from gmbench.runs.spec import Plan, check
 
 SHIFT = "unwatched"
@@ -70,11 +70,10 @@ def measure(
         )
     measures: dict[str, _Measure] = {}
     found = []
-    for number, (run, plan) in enumerate(cued):
+    for run, plan in counted(cued, watch):
         if plan.program not in measures:
             measures[plan.program] = _Measure(plan, most)
         found.append(measures[plan.program].of(run, plan))
-        watch(Progress("measure", number + 1, len(cued)))
     return found
 
 
@@ -114,7 +113,7 @@ class _Measure:
 
     def of(self, run: store.Run, plan: Plan) -> Measured:
         """Measure one run."""
-        _, weights = agent_of(run)
+        weights = weights_of(run, plan)
         key_draw, key_trained, key_pairs, key_cue = jax.random.split(jax.random.key(0), 4)
         trained = self.pairs(weights, self.draw(plan.params, key_draw), key_trained)
         found = conditional.summarise(

@@ -12,9 +12,9 @@ from pathlib import Path
 import msgspec
 
 from gmbench.core import checks
-from gmbench.runs import files, grouping, store
+from gmbench.runs import files, grouping
 from gmbench.runs.engines import Engine
-from gmbench.runs.group import WORK, work_name
+from gmbench.runs.group import is_over
 from gmbench.runs.spec import Plan, RunSpec, check
 from gmbench.runs.sweep import Sweep
 from gmbench.runs.worker import Answer, Job
@@ -120,13 +120,7 @@ def load(folder: Path) -> Index:
 
 def _unfinished(index: Index, folder: Path) -> list[list[RunSpec]]:
     """Return the groups with a run that is not stored, or with work in progress left to clear."""
-    begun = {path.name for path in folder.glob(f"{WORK}*")}
-    return [
-        group
-        for group in index.groups
-        if not all(store.is_stored(folder, spec.name) for spec in group)
-        or (begun and work_name([spec.id for spec in group]) in begun)
-    ]
+    return [group for group in index.groups if not is_over(folder, group)]
 
 
 def _same(

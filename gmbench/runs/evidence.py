@@ -19,7 +19,7 @@ from gmbench.measure.tradeoff import TradeOff
 from gmbench.measure.verdicts import Explained, Verdict
 from gmbench.runs import store
 from gmbench.runs.assess import agent_of
-from gmbench.runs.group import Progress, Watch
+from gmbench.runs.group import Watch, counted
 from gmbench.runs.spec import Plan
 
 STREAM = 2
@@ -81,12 +81,11 @@ def gather(runs: Sequence[store.Run], watch: Watch = lambda _: None) -> list[Evi
     """
     settings: dict[str, Any] = {}
     found = []
-    for number, run in enumerate(runs):
+    for run in counted(runs, watch):
         plan, weights = agent_of(run)
         if plan.program not in settings:
             settings = {plan.program: _setting(plan)}
         found.append(_of_run(run, plan, weights, *settings[plan.program]))
-        watch(Progress("measure", number + 1, len(runs)))
     return found
 
 

@@ -5,9 +5,9 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import msgspec
@@ -20,7 +20,7 @@ from gmbench.runs import arrays, checkpoints, files, store, summary
 from gmbench.runs.checkpoints import Checkpoint, Metrics, Record
 from gmbench.runs.program import Program, on_host
 from gmbench.runs.provenance import provenance
-from gmbench.runs.spec import Plan
+from gmbench.runs.spec import Plan, RunSpec
 
 WORK = ".group-"
 """How the names of folders of work in progress begin."""
@@ -37,6 +37,14 @@ class Progress(NamedTuple):
 
 
 Watch = Callable[[Progress], None]
+Item = TypeVar("Item")
+
+
+def counted(items: Sequence[Item], watch: Watch) -> Iterator[Item]:
+    """Yield each item, and report it measured when the next one is asked for."""
+    for number, item in enumerate(items, 1):
+        yield item
+        watch(Progress("measure", number, len(items)))
 
 
 class Group:
@@ -197,6 +205,16 @@ def everyone_here(moment: str) -> None:
     """Wait for the other processes that share a run, if there are any."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(moment)
+
+
+def is_over(folder: Path, specs: Sequence[RunSpec]) -> bool:
+    """Whether every run of a group is stored, and its folder of work in progress cleared.
+
+    Killed after its last run was stored, a group has left that folder.
+    """
+    names = [spec.name for spec in specs]  # they end in the ids, which are not hashed again
+    work = folder / work_name([name.rpartition("-")[2] for name in names])
+    return all(store.is_stored(folder, name) for name in names) and not work.exists()
 
 
 def work_name(ids: Sequence[str]) -> str:

@@ -16,9 +16,9 @@ from gmbench.core.env import Environment, Level
 from gmbench.core.params import EnvParams
 from gmbench.measure import drest, levels, shutdown
 from gmbench.runs import store
-from gmbench.runs.assess import agent_of
-from gmbench.runs.group import Progress, Watch
-from gmbench.runs.spec import Plan
+from gmbench.runs.assess import weights_of
+from gmbench.runs.group import Watch, counted
+from gmbench.runs.spec import Plan, check
 
 LEVELS = 32
 """Layouts of each detour."""
@@ -53,21 +53,18 @@ def measure(runs: Sequence[store.Run], watch: Watch = lambda _: None) -> list[Me
     Raises:
         Refused: if there is none, or one is damaged.
     """
-    opened = [(run, *agent_of(run)) for run in runs]
-    able = [each for each in opened if hasattr(each[1].task.env, "detour")]
+    plans = [(run, check(run.spec)) for run in runs]
+    able = [(run, plan) for run, plan in plans if hasattr(plan.task.env, "detour")]
     if not able:
         raise checks.Refused(
             "runs: none is of a task with a button that delays shutdown (allowed: ShutdownDelay)"
         )
-    found = []
-    for number, (run, plan, weights) in enumerate(able):
-        found.append(_of_run(run, plan, weights))
-        watch(Progress("measure", number + 1, len(able)))
-    return found
+    return [_of_run(run, plan) for run, plan in counted(able, watch)]
 
 
-def _of_run(run: store.Run, plan: Plan, weights: Any) -> Measured:
+def _of_run(run: store.Run, plan: Plan) -> Measured:
     task = plan.task
+    weights = weights_of(run, plan)
     level_set = shutdown.detour_levels(task, LEVELS)
     params = task.shift(task.headline)
     key = jax.random.fold_in(jax.random.key(run.spec.seed), STREAM)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gmbench.core import checks
 from gmbench.runs import files, grouping, store
-from gmbench.runs.group import Group, Watch, everyone_here, work_name
+from gmbench.runs.group import Group, Watch, everyone_here, is_over
 from gmbench.runs.spec import RunSpec, check
 
 
@@ -34,11 +34,11 @@ def train(
             )
     folder = files.writable(Path(folder))
     names = [plan.spec.name for plan in plans]
-    finished = {name: store.load(folder / name) for name in names if (folder / name).exists()}
+    for name in names:
+        if (folder / name).exists():
+            store.load(folder / name)  # refused here, if it is damaged
     everyone_here("begun")
     for group in grouping.programs(plans):
-        # Killed after its runs were stored, a group has left its folder.
-        left = (folder / work_name([plan.spec.id for plan in group])).exists()
-        if left or not all(plan.spec.name in finished for plan in group):
+        if not is_over(folder, [plan.spec for plan in group]):
             Group(group, folder, other_layout=other_layout).run(watch)
     return [store.load(folder / spec.name) for spec in specs]
