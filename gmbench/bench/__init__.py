@@ -6,7 +6,6 @@ that a slow minute of the machine slows them all, and what is compared are media
 """
 
 import dataclasses
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -69,5 +68,5 @@ def write(result: dict[str, Any], folder: Path) -> None:
     from gmbench.report import figures
 
     folder = files.writable(folder)
-    files.write(folder / f"{result['what']}.json", (json.dumps(result, indent=1) + "\n").encode())
+    files.write_json(folder / f"{result['what']}.json", result)
     figures.save(plot.picture(result), folder / f"{result['what']}.png")

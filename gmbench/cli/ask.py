@@ -1,13 +1,12 @@
 """Commands that ask finished runs something: which goal, how surely, and when."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Literal
 
 import tyro
 
-from gmbench.cli.inputs import writable_file
+from gmbench.cli.inputs import writable_file, writable_picture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Report:
         table.print_table(rows)
         if self.data is not None:
             writable_file("data", self.data)
-            files.write(self.data, (json.dumps(records.plain(rows), indent=1) + "\n").encode())
+            files.write_json(self.data, records.plain(rows))
         html.write_report(runs, self.out)
         print(f"report: {self.out}")
 
@@ -99,7 +98,7 @@ class Conditional:
             rows = report.table(conditional.measure(runs, watch))
         report.print_table(rows)
         if self.data is not None:
-            files.write(self.data, (json.dumps(rows, indent=1) + "\n").encode())
+            files.write_json(self.data, rows)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,14 +112,12 @@ class Shutdown:
 
     def run(self) -> None:
         """Measure the stored agents, and print a table by detour."""
-        from gmbench.core import checks
         from gmbench.report import console, figures
         from gmbench.report import shutdown as report
         from gmbench.runs import shutdown, store
 
         if self.out is not None:
-            checks.known("out", self.out.suffix, (".png", ".svg"))
-            writable_file("out", self.out)
+            writable_picture("out", self.out)
         with console.progress() as watch:
             found = report.conditions(shutdown.measure(store.load_all(self.folder), watch))
         print("\n".join(report.shutdown_report(found)))
@@ -181,17 +178,15 @@ class DrawFigure:
 
     def run(self) -> None:
         """Draw it."""
-        from gmbench.core import checks
         from gmbench.report import figures, phase
         from gmbench.runs import files, store
 
-        checks.known("out", self.out.suffix, (".png", ".svg"))
         runs = store.load_all(self.folder)
-        writable_file("out", self.out)
+        writable_picture("out", self.out)
         if self.data is not None:
             writable_file("data", self.data)
             table = phase.phase_table(runs, self.x, self.y)
-            files.write(self.data, (json.dumps(table, indent=1) + "\n").encode())
+            files.write_json(self.data, table)
         figures.save(phase.phase_figure(runs, self.x, self.y), self.out)
         print(f"figure: {self.out}")
 
@@ -213,12 +208,10 @@ class DrawSplay:
 
     def run(self) -> None:
         """Draw it."""
-        from gmbench.core import checks
         from gmbench.report import figures, splay
         from gmbench.runs import critics, store
 
-        checks.known("out", self.out.suffix, (".png", ".svg"))
-        writable_file("out", self.out)
+        writable_picture("out", self.out)
         shown = critics.show(store.load(self.path), self.thing, self.level, self.shift)
         figures.save(splay.splay_figure(shown), self.out)
         print(f"figure: {self.out}")

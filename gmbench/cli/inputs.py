@@ -37,6 +37,18 @@ def read_pairs(pairs: tuple[str, ...]) -> dict[str, int | float | str]:
     return settings
 
 
+def writable_picture(field: str, path: Path) -> None:
+    """Refuse a path that no picture can be written to.
+
+    Raises:
+        Refused: naming the field.
+    """
+    from gmbench.core import checks
+
+    checks.known(field, path.suffix, (".png", ".svg"))
+    writable_file(field, path)
+
+
 def writable_file(field: str, path: Path) -> None:
     """Refuse a path that no file can be written to.
 

@@ -1,7 +1,6 @@
 """What red-team searches found: a verdict in words, curves, pictures of the best levels, files."""
 
 import dataclasses
-import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -224,7 +223,7 @@ def write(searched: Searched, folder: Path) -> list[Path]:
         written.append(folder / f"{name}.levels.npz")
         files.write(written[-1], level_files.pack(searched.task, search.best))
     written.append(folder / "red_team.json")
-    files.write(written[-1], (json.dumps(table(searched), indent=1) + "\n").encode())
+    files.write_json(written[-1], table(searched))
     written.append(folder / "red_team.png")
     save(figure(searched.task, searched.searches), written[-1])
     return written

@@ -3,10 +3,12 @@
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from gmbench.core import checks
 
@@ -88,6 +90,11 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write what JSON can hold, indented for readers, whole or not at all."""
+    write(path, (json.dumps(value, indent=1) + "\n").encode())
 
 
 def writable(folder: Path, field: str = "out") -> Path:
