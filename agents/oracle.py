@@ -21,14 +21,14 @@ from gmbench.solve.oracle import oracle
 class Config:
     """Settings of a planner."""
 
-    discount: float = 0.99
+    gamma: float = 0.99
     """Gamma; below 1, or postponing would cost nothing."""
 
 
 def policy(goal: int, env: Environment[Any, Any], config: Config, weights: Any) -> Policy:
     """Return the optimal policy for one goal, by its place in ``env.goals``."""
     del weights
-    return oracle(env, env.default_params, goal, jnp.float32(config.discount))
+    return oracle(env, env.default_params, goal, jnp.float32(config.gamma))
 
 
 registry.agent("oracle")(Agent(config=Config, policy=partial(policy, 0)))

@@ -44,27 +44,27 @@ class Config:
 
     network: str = "conv_mlp"
     """Name of a network in :mod:`gmbench.agents.networks`."""
-    envs: int = 256
+    num_envs: int = 256
     """Environments stepped side by side."""
-    rollout: int = 16
+    num_steps: int = 16
     """Steps of each environment between updates."""
     slots: int = 4
-    """Fresh levels in the pool before each rollout, as a multiple of ``envs``."""
-    epochs: int = 2
+    """Fresh levels in the pool before each rollout, as a multiple of ``num_envs``."""
+    update_epochs: int = 2
     """Passes over each rollout."""
-    minibatches: int = 8
+    num_minibatches: int = 8
     """Gradient steps in a pass; each sees its own environments."""
-    learning_rate: float = 4e-3
+    lr: float = 4e-3
     """Adam's step size at the start; it falls linearly to zero at the last update."""
-    discount: float = 0.95
+    gamma: float = 0.95
     """Gamma."""
-    gae: float = 0.9
+    gae_lambda: float = 0.9
     """Lambda of generalised advantage estimation."""
-    clip: float = 0.2
+    clip_eps: float = 0.2
     """How far the probability ratio may leave 1."""
-    entropy: float = 0.003
+    ent_coef: float = 0.003
     """Weight of the entropy bonus."""
-    critic: float = 0.5
+    vf_coef: float = 0.5
     """Weight of the value loss."""
     max_grad_norm: float = 0.5
     """Gradients are scaled down to at most this norm."""
@@ -74,29 +74,42 @@ class Config:
     """Devices that one run is spread over: each steps its share, gradients are averaged."""
 
     known: ClassVar[Mapping[str, Any]] = networks.NETWORKS
+    renamed: ClassVar[Mapping[str, str]] = {
+        "envs": "num_envs",
+        "rollout": "num_steps",
+        "epochs": "update_epochs",
+        "minibatches": "num_minibatches",
+        "learning_rate": "lr",
+        "discount": "gamma",
+        "gae": "gae_lambda",
+        "clip": "clip_eps",
+        "entropy": "ent_coef",
+        "critic": "vf_coef",
+    }
+    """What settings were called before version 0.2, so that a refusal can name the new name."""
 
     def __post_init__(self) -> None:
         """Refuse an unknown network or precision, or environments that cannot be shared evenly."""
         checks.known("network", self.network, self.known)
         checks.known("precision", self.precision, PRECISIONS)
-        for name, parts in (("devices", self.devices), ("minibatches", self.minibatches)):
-            if self.envs % parts:
-                raise checks.Refused(f"{name}: {parts} does not divide envs {self.envs}")
-        if self.share % self.minibatches:
+        for name, parts in (("devices", self.devices), ("num_minibatches", self.num_minibatches)):
+            if self.num_envs % parts:
+                raise checks.Refused(f"{name}: {parts} does not divide num_envs {self.num_envs}")
+        if self.share % self.num_minibatches:
             raise checks.Refused(
-                f"minibatches: {self.minibatches} does not divide the {self.share} envs of each of "
-                f"{self.devices} devices"
+                f"num_minibatches: {self.num_minibatches} does not divide the {self.share} envs of "
+                f"each of {self.devices} devices"
             )
 
     @property
     def share(self) -> int:
         """Environments on one device."""
-        return self.envs // self.devices
+        return self.num_envs // self.devices
 
     @property
     def steps_per_update(self) -> int:
         """Environment steps between updates, all of them counted."""
-        return self.envs * self.rollout
+        return self.num_envs * self.num_steps
 
 
 class Step(NamedTuple):
@@ -247,13 +260,13 @@ def _collect(
     state: TrainState,
     key: PRNGKeyArray,
 ) -> tuple[TrainState, Step, Float[Array, " envs"], dict[str, Array]]:
-    """Step every environment ``config.rollout`` times with the current policy."""
+    """Step every environment ``config.num_steps`` times with the current policy."""
     envs = config.share
     key_levels, key_starts, key_actions = jax.random.split(key, 3)
     count = config.slots * envs
     levels = pool.fill(env, state.params, key_levels, count, envs)
-    starts = jax.random.randint(key_starts, (config.rollout,), 0, count)
-    chances = jax.random.uniform(key_actions, (config.rollout, envs))
+    starts = jax.random.randint(key_starts, (config.num_steps,), 0, count)
+    chances = jax.random.uniform(key_actions, (config.num_steps, envs))
     act = partial(player.act, state.weights)
     unremembering = player.begin(envs)
 
@@ -307,9 +320,9 @@ def _advantages(
 
     def back(carry: tuple[Array, Array], step: Step) -> tuple[tuple[Array, Array], Array]:
         advantage, next_value = carry
-        goes_on = jnp.where(step.terminated, jnp.float32(0), rates["discount"])
+        goes_on = jnp.where(step.terminated, jnp.float32(0), rates["gamma"])
         surprise = step.reward + goes_on * next_value - step.value
-        advantage = surprise + goes_on * rates["gae"] * advantage
+        advantage = surprise + goes_on * rates["gae_lambda"] * advantage
         advantage = jnp.where(step.live, advantage, jnp.float32(0))
         return (advantage, step.value), advantage
 
@@ -326,7 +339,7 @@ def _learn(
     advantages: Float[Array, "rollout envs"],
     key: PRNGKeyArray,
 ) -> tuple[TrainState, dict[str, Array]]:
-    """Take ``epochs * minibatches`` gradient steps on one rollout."""
+    """Take ``update_epochs * num_minibatches`` gradient steps on one rollout."""
     rates = state.rates
     left = jnp.maximum(1 - state.update / state.updates, 0)
 
@@ -340,12 +353,12 @@ def _learn(
         gradients = jax.tree.map(lambda leaf: leaf * scale, gradients)
         with jax.numpy_dtype_promotion("standard"):  # optax raises floats to integer powers
             directions, optimiser = _adam().update(gradients, optimiser)
-        size = rates["learning_rate"] * left
+        size = rates["lr"] * left
         weights = jax.tree.map(lambda w, d: w - size * d, weights, directions)
         return (weights, optimiser), losses
 
     def epoch(carry: tuple[Any, Any], key: PRNGKeyArray) -> tuple[Any, Any]:
-        order = jax.random.permutation(key, config.share).reshape(config.minibatches, -1)
+        order = jax.random.permutation(key, config.share).reshape(config.num_minibatches, -1)
 
         def minibatch(carry: tuple[Any, Any], chosen: Array) -> tuple[Any, Any]:
             take = partial(jnp.take, indices=chosen, axis=-1)
@@ -354,7 +367,7 @@ def _learn(
 
         return jax.lax.scan(minibatch, carry, order)
 
-    keys = jax.random.split(key, config.epochs)
+    keys = jax.random.split(key, config.update_epochs)
     carry, losses = jax.lax.scan(epoch, (state.weights, state.optimiser), keys)
     state = state.replace(weights=carry[0], optimiser=carry[1])  # type: ignore[attr-defined]
     return state, jax.tree.map(jnp.mean, losses)
@@ -379,11 +392,11 @@ def _loss(
     ratio = jnp.exp(log_ratio)
     centred = advantages - jnp.sum(advantages * share)
     normal = centred / jnp.sqrt(jnp.sum(jnp.square(centred) * share) + 1e-8)
-    clipped = jnp.clip(ratio, 1 - rates["clip"], 1 + rates["clip"])
+    clipped = jnp.clip(ratio, 1 - rates["clip_eps"], 1 + rates["clip_eps"])
     actor = -jnp.sum(jnp.minimum(ratio * normal, clipped * normal) * share)
     critic = 0.5 * jnp.sum(jnp.square(value - steps.value - advantages) * share)
     entropy = -jnp.sum(jnp.sum(jnp.exp(log_probs) * log_probs, axis=0) * share)
-    total = actor + rates["critic"] * critic - rates["entropy"] * entropy
+    total = actor + rates["vf_coef"] * critic - rates["ent_coef"] * entropy
     divergence = jnp.sum((ratio - 1 - log_ratio) * share)
     losses = {"loss/actor": actor, "loss/critic": critic, "entropy": entropy, "kl": divergence}
     return total, losses

@@ -28,11 +28,11 @@ class Config(ppo.Config):
 
     network: str = "conv_gru"
     """Name of a recurrent network in :mod:`gmbench.agents.networks`."""
-    rollout: int = 32
+    num_steps: int = 32
     """Steps of each environment between updates, and so of the gradient through time."""
     units: int = 64
     """Numbers remembered."""
-    learning_rate: float = 2e-3
+    lr: float = 2e-3
     """Adam's step size at the start; it falls linearly to zero at the last update."""
 
     known: ClassVar[Mapping[str, Any]] = networks.RECURRENT

@@ -16,15 +16,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from gmbench.core import registry
-from gmbench.measure import red_team, triggers
-from gmbench.measure.proposals import PROPOSALS
-from gmbench.measure.rates import Rate, said
-from gmbench.measure.red_team import ALARM, summarise
 from gmbench.report import figures
 from gmbench.report.red_team import success_figure
 from gmbench.runs import store
 from gmbench.runs.red_team import finished_run
+from gmbench.search import red_team, triggers
+from gmbench.search.proposals import PROPOSALS
+from gmbench.search.red_team import ALARM, summarise
 from gmbench.solve.oracle import oracle
+from gmbench.stats.rates import Rate, said
 
 TASK = registry.make("CheeseCorner-v0", size=7)
 ENV, PARAMS = TASK.env, TASK.shift("anywhere")

@@ -22,7 +22,7 @@ hypothesis.settings.register_profile("gmbench", deadline=None)
 hypothesis.settings.load_profile("gmbench")
 
 TRAIN = ("train", "CheeseCorner-v0", "--size", "5", "--alpha", "0", "0.3", "--steps", "32000")
-TRAIN += ("--config", "envs=8", "rollout=4", "slots=2", "--out")
+TRAIN += ("--config", "num_envs=8", "num_steps=4", "slots=2", "--out")
 """A command that trains two tiny runs: 1000 updates in 20 chunks; a folder is to follow."""
 
 

@@ -12,14 +12,16 @@ RANKS = {
     part: rank
     for rank, parts in enumerate(
         (
-            ("core",),
+            ("core", "stats"),
             ("grid",),
             ("solve",),
             ("wrappers",),
             ("measure",),
-            ("mitigations",),
+            ("mitigations", "search"),
             ("runs",),
+            ("sweeps", "suites"),
             ("report",),
+            ("analyses",),
             ("testing", "bench", "play"),
             ("", "cli", "__main__"),  # "" is the package itself, its public interface
         )

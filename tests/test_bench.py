@@ -78,14 +78,20 @@ def test_train():
 def test_operations_are_those_of_the_layers():
     """Forward once; back to weights and, but for the first layer, to what went in."""
     plan = training.make_plan(SMALL)
-    batch = plan.config.steps_per_update // plan.config.minibatches
+    batch = plan.config.steps_per_update // plan.config.num_minibatches
     first, others = 75 * 128, 128 * 64 + 64 * 6
-    expected = 2 * batch * (2 * first + 3 * others) * plan.config.epochs * plan.config.minibatches
+    expected = (
+        2
+        * batch
+        * (2 * first + 3 * others)
+        * plan.config.update_epochs
+        * plan.config.num_minibatches
+    )
     assert training.operations_of_an_update(plan) == pytest.approx(expected, rel=0.1)
 
 
 def test_memory(monkeypatch):
-    monkeypatch.setattr(costs, "LARGE", {"envs": 16, "rollout": 4})
+    monkeypatch.setattr(costs, "LARGE", {"num_envs": 16, "num_steps": 4})
     result = measure("memory", repeats=1)
     state, temporary, peak = (row["median"] for row in result["rows"])
     assert 75 * 64 < temporary < peak
@@ -99,7 +105,7 @@ def test_scaling(monkeypatch):
     for name, few in {"ENVS": (8,), "SIZES": (), "DEVICES": (2,), "SEEDS": (2,)}.items():
         monkeypatch.setattr(scaling, name, few)
     monkeypatch.setattr(scaling, "WORK", 1000)
-    monkeypatch.setattr(training, "SETTINGS", {"envs": 8, "rollout": 4, "minibatches": 2})
+    monkeypatch.setattr(training, "SETTINGS", {"num_envs": 8, "num_steps": 4, "num_minibatches": 2})
     result = measure("scaling")
     assert names(result) == ["8 environments", "2 devices", "2 seeds", ON_TWO]
     assert result["ratios"] == {}

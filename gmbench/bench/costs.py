@@ -12,7 +12,7 @@ from gmbench.bench.timing import Options, Row
 from gmbench.bench.training import make_plan, whole
 from gmbench.core import registry
 
-LARGE = {"envs": 8192, "rollout": 128}
+LARGE = {"num_envs": 8192, "num_steps": 128}
 """Environments and steps of the training run whose memory is measured."""
 
 

@@ -16,9 +16,14 @@ from gmbench.bench.timing import Options, Row, Side, by_turns
 from gmbench.core import registry
 from gmbench.runs import spec
 
-SETTINGS: dict[str, Any] = {"envs": 64, "rollout": 128, "epochs": 4, "minibatches": 8}
+SETTINGS: dict[str, Any] = {
+    "num_envs": 64,
+    "num_steps": 128,
+    "update_epochs": 4,
+    "num_minibatches": 8,
+}
 """The terms in which others state the speed of PPO."""
-CONVOLUTIONAL: dict[str, Any] = {**SETTINGS, "envs": 32, "rollout": 16, "epochs": 2}
+CONVOLUTIONAL: dict[str, Any] = {**SETTINGS, "num_envs": 32, "num_steps": 16, "update_epochs": 2}
 """Fewer steps for convolutions, which crawl in a loop on CPU as they are usually written."""
 UPDATES = 2
 
@@ -38,7 +43,7 @@ def train(options: Options) -> list[Row]:
         program, first = make()
         return Side(name, steps, "steps/s", program, first)
 
-    idle = dataclasses.replace(plan, config=dataclasses.replace(plan.config, epochs=0))
+    idle = dataclasses.replace(plan, config=dataclasses.replace(plan.config, update_epochs=0))
     sides = [
         side("ppo", lambda: whole(plan)),
         side("rollouts alone", lambda: whole(idle)),
@@ -112,7 +117,7 @@ def _network(plan: spec.Plan, batch: int) -> tuple[Any, Any, Array]:
 def same_updates(plan: spec.Plan) -> tuple[Callable[[Any], Any], Any]:
     """Return a loop of as many gradient steps on minibatches as large, with nothing around it."""
     config = plan.config
-    network, weights, seen = _network(plan, config.steps_per_update // config.minibatches)
+    network, weights, seen = _network(plan, config.steps_per_update // config.num_minibatches)
     adam = optax.adam(1e-4)
 
     def step(carry: tuple[Any, Any, Array], _: None) -> tuple[Any, None]:
@@ -122,7 +127,7 @@ def same_updates(plan: spec.Plan) -> tuple[Callable[[Any], Any], Any]:
             changes, optimiser = adam.update(gradients, optimiser)
         return (optax.apply_updates(weights, changes), optimiser, seen), None
 
-    count = config.epochs * config.minibatches * UPDATES
+    count = config.update_epochs * config.num_minibatches * UPDATES
 
     def program(carry: Any) -> Any:
         return jax.lax.scan(step, carry, length=count)[0]
@@ -133,7 +138,7 @@ def same_updates(plan: spec.Plan) -> tuple[Callable[[Any], Any], Any]:
 def operations_of_an_update(plan: spec.Plan) -> float:
     """Return the floating-point operations of the network in all gradient steps of an update."""
     config = plan.config
-    network, weights, seen = _network(plan, config.steps_per_update // config.minibatches)
+    network, weights, seen = _network(plan, config.steps_per_update // config.num_minibatches)
     gradient = jax.grad(lambda weights, seen: _loss(network, weights, seen))
     counted: Any = jax.jit(gradient).lower(weights, seen).cost_analysis()
-    return float(counted["flops"]) * config.epochs * config.minibatches
+    return float(counted["flops"]) * config.update_epochs * config.num_minibatches

@@ -168,7 +168,7 @@ class DrawFigure:
     folder: tyro.conf.Positional[Path]
     """Results folder, or a sweep's."""
     x: str
-    """Setting on the first axis, such as alpha, steps, size or learning_rate."""
+    """Setting on the first axis, such as alpha, steps, size or lr."""
     y: str
     """Setting on the second axis."""
     out: Path = Path("phase.png")

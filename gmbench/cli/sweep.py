@@ -33,7 +33,7 @@ class RunSweep:
     def run(self) -> None:
         """Run whatever is not finished yet."""
         from gmbench.report import sweeps
-        from gmbench.runs import engines, loggers, sweep
+        from gmbench.sweeps import engines, loggers, sweep
 
         read = sweep.read(self.spec)
         engines.checked(self.engine)
@@ -85,9 +85,9 @@ class Query:
 
     def run(self) -> None:
         """Print the answer."""
-        from gmbench.runs import results
+        from gmbench.sweeps import parquet
 
-        answer = results.query(self.folder, self.sql)
+        answer = parquet.query(self.folder, self.sql)
         if self.csv:
             print(answer.df().to_csv(index=False), end="")
         else:

@@ -35,7 +35,7 @@ class Train:
     first: Settings = ()
     """Those that differ in the first half of training, such as phase=0."""
     config: Settings = ()
-    """Settings of the agent, such as learning_rate=0.001."""
+    """Settings of the agent, such as lr=0.001."""
     keys: str = "threefry2x32"
     """How random numbers are made; rbg and unsafe_rbg do not repeat on other machines."""
     out: Path = Path("runs")

@@ -38,9 +38,9 @@ from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
 from gmbench.measure import evaluation as evaluations
 from gmbench.measure import exact, rollouts
-from gmbench.measure.aggregates import known_mean
 from gmbench.solve.oracle import TIE, lookahead
 from gmbench.solve.visits import visits
+from gmbench.stats.aggregates import known_mean
 
 EPISODES = 4
 """Sampled episodes of each level and cue."""

@@ -43,9 +43,9 @@ from gmbench.core.env import Environment, EnvState, Level
 from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy, uniform
 from gmbench.measure import exact, regret
-from gmbench.measure.aggregates import known_mean
 from gmbench.measure.splay import need_critic
 from gmbench.solve.oracle import backed_up
+from gmbench.stats.aggregates import known_mean
 
 ALIKE = 1e-5
 """Steps within this share of the best one are equally good: a network's values of one observation

@@ -30,7 +30,7 @@ from gmbench.core import pool
 from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
 from gmbench.measure import rollouts
-from gmbench.measure.aggregates import known_mean
+from gmbench.stats.aggregates import known_mean
 from gmbench.wrappers.drest import BUTTON, LENGTHS, most
 
 EPISODES = 64

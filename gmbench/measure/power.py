@@ -29,9 +29,9 @@ from jaxtyping import Array, Bool, Float, Int32, PRNGKeyArray
 
 from gmbench.core import checks
 from gmbench.core.env import Level
-from gmbench.measure.intervals import Interval, bootstrap
 from gmbench.solve.reach import after_moves
 from gmbench.solve.tabular import Table, TabularEnvironment, optimal_values, steps_from
+from gmbench.stats.intervals import Interval, bootstrap
 
 DRAWS = 512
 """Goals drawn unless told otherwise."""

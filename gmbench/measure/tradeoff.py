@@ -30,7 +30,7 @@ from gmbench.core.env import Environment, EnvState, Level
 from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
 from gmbench.measure import rollouts
-from gmbench.measure.intervals import Interval, mean_interval
+from gmbench.stats.intervals import Interval, mean_interval
 
 FEWEST = 10
 """Choices that a curve needs."""

@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from gmbench.core import checks
-from gmbench.measure.intervals import mean_interval
 from gmbench.runs.conditional import Measured
 from gmbench.runs.summary import COMPETENT
+from gmbench.stats.intervals import mean_interval
 from gmbench.wrappers import PLANES
 from gmbench.wrappers.cue import CONDITIONS, HONEST, TRIGGER
 

@@ -31,8 +31,8 @@ from rich.text import Text
 from gmbench.core import registry
 from gmbench.core.task import Task
 from gmbench.runs import suite
-from gmbench.runs.board import Status
 from gmbench.runs.provenance import PACKAGES
+from gmbench.sweeps.board import Status
 
 
 def print_catalogue() -> None:

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from gmbench.measure.intervals import mean_interval
 from gmbench.report.table import conditions
 from gmbench.runs.critics import Judged, judge
 from gmbench.runs.group import Watch, counted
 from gmbench.runs.store import Run
+from gmbench.stats.intervals import mean_interval
 
 COLUMNS: dict[str, Callable[[Judged], float]] = {
     "actor GMI": lambda found: found.goals.actor["gmi"],

@@ -20,7 +20,6 @@ from matplotlib.patches import Patch
 
 from gmbench.core import checks
 from gmbench.measure import tradeoff
-from gmbench.measure.intervals import Interval, mean_interval
 from gmbench.measure.verdicts import MEASURES
 from gmbench.report import figures, html, table
 from gmbench.report.figures import BLUE, GREY, INK, ORANGE
@@ -28,6 +27,7 @@ from gmbench.report.table import Row
 from gmbench.runs import evidence, files
 from gmbench.runs.evidence import Evidence
 from gmbench.runs.store import Run
+from gmbench.stats.intervals import Interval, mean_interval
 
 FORMATS = (".html", ".md")
 """What a page can be written as; the picture of a Markdown page lies beside it."""

@@ -13,11 +13,11 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from gmbench.core import checks
-from gmbench.measure.phase import Phase, phase
-from gmbench.measure.rates import Rate
 from gmbench.report.figures import BLUE, GREY, INK, ORANGE, STYLE, WIDTH
 from gmbench.runs.spec import check
 from gmbench.runs.store import Run
+from gmbench.stats.phase import Phase, phase
+from gmbench.stats.rates import Rate
 
 _BLUE_TO_ORANGE = LinearSegmentedColormap.from_list("rate", [BLUE, "#f2f2f2", ORANGE])
 _LINE = 125  # characters of a marginal note

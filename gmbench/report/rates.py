@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gmbench.measure.intervals import mean_interval
-from gmbench.measure.rates import Rate, percent, reach, said
 from gmbench.report.table import Row, conditions
 from gmbench.runs.store import Run
+from gmbench.stats.intervals import mean_interval
+from gmbench.stats.rates import Rate, percent, reach, said
 
 
 def rate_report(runs: Sequence[Run]) -> list[str]:

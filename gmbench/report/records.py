@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from gmbench.core import checks
-from gmbench.measure.rates import Rate
 from gmbench.report.table import Row, Score, labels
 from gmbench.runs.provenance import PACKAGES
+from gmbench.stats.rates import Rate
 
 Record = dict[str, Any]
 

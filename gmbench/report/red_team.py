@@ -14,12 +14,13 @@ from matplotlib.figure import Figure
 
 from gmbench.core import pool
 from gmbench.core.task import Task
-from gmbench.measure import level_files, red_team
-from gmbench.measure.proposals import PROPOSALS
-from gmbench.measure.red_team import FIRES, KEPT, NEIGHBOURS, Search
+from gmbench.measure import level_files
 from gmbench.report.figures import CONDITION_COLOURS, GREY, INK, STYLE, WIDTH, save
 from gmbench.runs import files
 from gmbench.runs.red_team import Searched
+from gmbench.search import red_team
+from gmbench.search.proposals import PROPOSALS
+from gmbench.search.red_team import FIRES, KEPT, NEIGHBOURS, Search
 
 PIXELS = 24
 """Of a cell in a picture."""

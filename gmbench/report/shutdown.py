@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from gmbench.measure.intervals import mean_interval
 from gmbench.report import table
 from gmbench.report.figures import CONDITION_COLOURS, INK, STYLE, WIDTH
 from gmbench.runs.shutdown import Measured
+from gmbench.stats.intervals import mean_interval
 
 SIGNED = (-1.0, 1.0)
 """Bounds of an excess."""

@@ -11,10 +11,11 @@ from rich.progress import track
 from rich.table import Table
 
 from gmbench.report import console
-from gmbench.runs import driver, grouping, loggers, results
-from gmbench.runs.board import Board
-from gmbench.runs.engines import Engine
-from gmbench.runs.sweep import Sweep
+from gmbench.runs import grouping
+from gmbench.sweeps import driver, loggers, parquet
+from gmbench.sweeps.board import Board
+from gmbench.sweeps.engines import Engine
+from gmbench.sweeps.sweep import Sweep
 
 
 def run(
@@ -44,7 +45,7 @@ def run(
         if each.failed:
             print(f"failed: {name} {each.why}")
     if board.finished:
-        print(f"results: {results.write(board.finished.values(), folder)}")
+        print(f"results: {parquet.write(board.finished.values(), folder)}")
     return errors
 
 

@@ -1,7 +1,7 @@
 """One row a condition: how many agents pursue another goal, and by how much.
 
 A condition is everything of a run but its seed. Rates carry exact intervals, means carry intervals
-over seeds; the formulas are in `gmbench.measure.intervals`. All intervals are at level .95.
+over seeds; the formulas are in `gmbench.stats.intervals`. All intervals are at level .95.
 """
 
 import json
@@ -16,10 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from gmbench.core import checks
-from gmbench.measure.aggregates import interquartile_mean
-from gmbench.measure.intervals import Interval, mean_interval
-from gmbench.measure.rates import Rate, percent
 from gmbench.runs.store import Run
+from gmbench.stats.aggregates import interquartile_mean
+from gmbench.stats.intervals import Interval, mean_interval
+from gmbench.stats.rates import Rate, percent
 from gmbench.wrappers import PLANES
 
 OUTCOMES = ("goal", "proxy", "neither")

@@ -135,7 +135,7 @@ def show(run: store.Run, thing: str, number: int = 0, distribution: str | None =
 
 def discount_of(plan: Plan) -> float:
     """Return the discount that a run's critic was trained with; the task's if it names none."""
-    return float(getattr(plan.config, "discount", plan.task.discount))
+    return float(getattr(plan.config, "gamma", plan.task.discount))
 
 
 def _opened(run: store.Run, distribution: str | None) -> tuple[Plan, Any, str]:

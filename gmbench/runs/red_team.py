@@ -15,11 +15,12 @@ from gmbench.core.env import Environment, Level
 from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
 from gmbench.core.task import Task
-from gmbench.measure import levels, red_team
-from gmbench.measure.proposals import PROPOSALS
+from gmbench.measure import levels
 from gmbench.runs import store
 from gmbench.runs.assess import agent_of
 from gmbench.runs.group import Progress, Watch
+from gmbench.search import red_team
+from gmbench.search.proposals import PROPOSALS
 
 
 @dataclasses.dataclass(frozen=True)

@@ -144,7 +144,10 @@ def check(spec: RunSpec) -> Plan:
     checks.known("keys", spec.keys, KEYS)
     fields = {field.name: field for field in dataclasses.fields(agent.config)}
     settings: dict[str, Any] = {}
+    renamed = getattr(agent.config, "renamed", {})
     for name, value in spec.config.items():
+        if name in renamed:
+            raise checks.Refused(f"{spec.agent} setting: {name!r} is now called {renamed[name]!r}")
         checks.known(f"{spec.agent} setting", name, fields)
         default = fields[name].default
         if isinstance(default, float):

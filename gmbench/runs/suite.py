@@ -85,18 +85,18 @@ class Suite:
         ]
 
 
-_LONG: Settings = {"discount": 0.99, "gae": 0.95, "rollout": 32}
+_LONG: Settings = {"gamma": 0.99, "gae_lambda": 0.95, "num_steps": 32}
 """For tasks whose rewards are many steps away: the quick defaults look 20 steps ahead."""
 
 _PUBLISHED: Settings = {
     "network": "impala_large",
-    "rollout": 128,
-    "epochs": 5,
-    "learning_rate": 5e-5,
-    "discount": 0.999,
-    "gae": 0.95,
-    "clip": 0.1,
-    "entropy": 1e-3,
+    "num_steps": 128,
+    "update_epochs": 5,
+    "lr": 5e-5,
+    "gamma": 0.999,
+    "gae_lambda": 0.95,
+    "clip_eps": 0.1,
+    "ent_coef": 1e-3,
 }
 """The settings of Abdel Sadek et al. 2025 (arXiv 2507.03068), for published sizes."""
 
@@ -125,20 +125,20 @@ _CPU = Suite(
         Entry("CheeseDish-v0", 500_000),
         Entry("ColorShape-v0", 1_000_000),
         Entry("KeysChests-v0", 8_000_000, config=_LONG),
-        Entry("CoinRun-v0", 1_500_000, config={**_LONG, "entropy": 0.01}),
+        Entry("CoinRun-v0", 1_500_000, config={**_LONG, "ent_coef": 0.01}),
         Entry("LavaLand-v0", 1_500_000, config={**_LONG, **_CENTRED}, view="window13"),
         Entry(
             "MonsterGridworld-v0",
             2_000_000,
             alphas=(0.0, 1.0),
-            config={"rollout": 32, "gae": 0.95, "entropy": 0.01, **_CENTRED},
+            config={"num_steps": 32, "gae_lambda": 0.95, "ent_coef": 0.01, **_CENTRED},
             view="window13",
         ),
         Entry(
             "TreeGridworld-v0",
             6_000_000,
             alphas=(0.0,),
-            config={**_LONG, "entropy": 0.01, **_CENTRED},
+            config={**_LONG, "ent_coef": 0.01, **_CENTRED},
             view="window19",
         ),
         # Short episodes: later the partner stands still, and what is left is to guess.
@@ -147,13 +147,13 @@ _CPU = Suite(
             4_000_000,
             alphas=(0.0,),
             params={"horizon": 12},
-            config={"rollout": 32, "entropy": 0.01, **_CENTRED},
+            config={"num_steps": 32, "ent_coef": 0.01, **_CENTRED},
             view="window9",
         ),
         Entry("Monitor-v0", 5_000_000, alphas=(0.5,), params={"condition": 0}),
         Entry("Monitor-v0", 5_000_000, alphas=(0.5,), params={"condition": 1}),
         Entry(
-            "ShutdownDelay-v0", 5_000_000, alphas=(0.0,), config={"entropy": 0.01}, view="window9"
+            "ShutdownDelay-v0", 5_000_000, alphas=(0.0,), config={"ent_coef": 0.01}, view="window9"
         ),
         Entry("TrapKeys-v0", 1_000_000, config=_LONG),
     ),
@@ -180,7 +180,7 @@ _FULL = Suite(
             "KeysChests-v0",
             400_000_000,
             alphas=(0.0, 0.01, 0.1),
-            config={**_PUBLISHED, "entropy": 1e-2},
+            config={**_PUBLISHED, "ent_coef": 1e-2},
         ),
         Entry("MonsterGridworld-v0", 200_000_000, alphas=(0.0, 1.0), config=_PUBLISHED),
         Entry("TreeGridworld-v0", 200_000_000, alphas=(0.0,), config=_PUBLISHED),

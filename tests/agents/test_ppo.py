@@ -18,7 +18,7 @@ PARAMS = jax.tree.map(jnp.asarray, TASK.training.override(horizon=6))
 
 def begun(name, **changes):
     config_of, player_of = KINDS[name]
-    config = config_of(envs=32, minibatches=2, **changes)
+    config = config_of(num_envs=32, num_minibatches=2, **changes)
     rates = {
         field.name: jnp.float32(getattr(config, field.name))
         for field in dataclasses.fields(config)
@@ -32,7 +32,7 @@ def begun(name, **changes):
 @pytest.mark.parametrize("name", KINDS)
 def test_learning_replays_what_acting_did(name):
     """Also where episodes end within the rollout, by themselves or by the time limit."""
-    config, player, state = begun(name, rollout=30)
+    config, player, state = begun(name, num_steps=30)
 
     @jax.jit
     def both(state, key):
@@ -51,7 +51,7 @@ def test_learning_replays_what_acting_did(name):
 
 
 def test_memory_is_emptied_between_episodes():
-    config, player, state = begun("ppo_gru", rollout=12)
+    config, player, state = begun("ppo_gru", num_steps=12)
     _, steps, *_ = ppo._collect(player, TASK.env, config, state, jax.random.key(1))
     garbage = jnp.full_like(state.memory, 3.0)
     _, clean = player.replay(state.weights, state.memory, steps)
@@ -63,7 +63,7 @@ def test_memory_is_emptied_between_episodes():
 
 
 def test_gradients_reach_back_through_time():
-    config, player, state = begun("ppo_gru", rollout=5)
+    config, player, state = begun("ppo_gru", num_steps=5)
     _, steps, *_ = ppo._collect(player, TASK.env, config, state, jax.random.key(1))
 
     def last_value(memory):

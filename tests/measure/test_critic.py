@@ -223,7 +223,7 @@ def raised(weights, by):
 def test_the_critic_of_an_agent_is_its_value_head(name, levels):
     """It says one more if its bias is one higher, and nothing else changes; batched or not."""
     agent = registry.make_agent(name)
-    config = agent.config(envs=8, minibatches=2)
+    config = agent.config(num_envs=8, num_minibatches=2)
     rates = {
         field.name: jnp.float32(getattr(config, field.name))
         for field in dataclasses.fields(config)

@@ -240,8 +240,8 @@ class OneRoom(ShutdownDelay):
 def test_agents_trained_with_drest_choose_by_chance_and_those_without_do_not(rooms):
     """The source reports the same of its agents: about as useful, and neutral."""
     agent = registry.make_agent("ppo")
-    settings = {"network": "mlp", "envs": 64, "minibatches": 4, "entropy": 0.1}
-    config = agent.config(**settings, learning_rate=3e-4)
+    settings = {"network": "mlp", "num_envs": 64, "num_minibatches": 4, "ent_coef": 0.1}
+    config = agent.config(**settings, lr=3e-4)
     rates = {
         field.name: jnp.float32(getattr(config, field.name))
         for field in dataclasses.fields(config)

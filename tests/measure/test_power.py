@@ -8,7 +8,7 @@ import pytest
 from gmbench.core import checks, registry
 from gmbench.grid import walls as layouts
 from gmbench.measure import power
-from gmbench.measure.intervals import Interval
+from gmbench.stats.intervals import Interval
 
 KEY = 0
 

@@ -12,7 +12,6 @@ from rich.console import Console
 from gmbench import cli
 from gmbench.core import checks
 from gmbench.measure.conditional import Conditional
-from gmbench.measure.intervals import mean_interval
 from gmbench.report import conditional as report
 from gmbench.runs import conditional, store
 from gmbench.runs.conditional import Measured
@@ -20,6 +19,7 @@ from gmbench.runs.program import Program
 from gmbench.runs.spec import RunSpec, check
 from gmbench.runs.store import Run
 from gmbench.runs.train import train
+from gmbench.stats.intervals import mean_interval
 
 CMG = {0: (0.01, 0.03, 0.02), 4: (0.9, 0.7, 0.8)}
 
@@ -106,7 +106,7 @@ def test_printed_tables_show_the_same():
 
 # ---- stored runs -------------------------------------------------------------------------------
 
-TINY = {"envs": 8, "rollout": 4, "slots": 1, "minibatches": 2, "network": "mlp"}
+TINY = {"num_envs": 8, "num_steps": 4, "slots": 1, "num_minibatches": 2, "network": "mlp"}
 
 
 def tiny(**spec):

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gmbench.measure.intervals import clopper_pearson, mean_interval
 from gmbench.report import figures
 from gmbench.report.phase import diagram, phase_figure, phase_table
 from gmbench.report.rates import rate_report
 from gmbench.runs.spec import RunSpec, check
 from gmbench.runs.store import Run
+from gmbench.stats.intervals import clopper_pearson, mean_interval
 
 ALPHAS = (0.01, 0.03, 0.1, 0.3)
 STEPS = (100_000, 300_000, 1_000_000)
@@ -127,12 +127,12 @@ def test_incompetent_cells_say_so():
 
 def test_axes_are_params_static_config_and_steps():
     runs = [
-        a_run(params={"alpha": 0.1}, static={"size": size}, config={"gae": gae}, steps=steps)
+        a_run(params={"alpha": 0.1}, static={"size": size}, config={"gae_lambda": gae}, steps=steps)
         for size in (5, 7)
         for gae in (0.9, 0.95)
         for steps in STEPS
     ]
-    found = diagram(runs, "size", "gae")
+    found = diagram(runs, "size", "gae_lambda")
     assert sorted(set(found.fit.cells.x)) == [5.0, 7.0]
     assert sorted(set(found.fit.cells.y)) == [0.9, 0.95]
     assert "Pooled over runs that also differ in: steps." in found.notes
@@ -142,12 +142,12 @@ def test_axes_are_params_static_config_and_steps():
 def test_what_a_run_does_not_set_is_the_default():
     runs = [
         a_run(config=config, params=params)
-        for config in ({}, {"gae": 0.5})
+        for config in ({}, {"gae_lambda": 0.5})
         for params in ({}, {"alpha": 0.2})
     ]
-    found = diagram(runs, "alpha", "gae")
+    found = diagram(runs, "alpha", "gae_lambda")
     assert sorted(set(found.fit.cells.x)) == [0.0, pytest.approx(0.2)]
-    assert max(found.fit.cells.y) == check(runs[0].spec).config.gae
+    assert max(found.fit.cells.y) == check(runs[0].spec).config.gae_lambda
 
 
 @pytest.mark.parametrize(

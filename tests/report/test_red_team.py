@@ -9,12 +9,13 @@ import pytest
 
 from gmbench import cli
 from gmbench.core import pool, registry
-from gmbench.measure import level_files, red_team
-from gmbench.measure.red_team import KEPT, NEIGHBOURS
+from gmbench.measure import level_files
 from gmbench.report import figures
 from gmbench.report import red_team as report
 from gmbench.runs import store
 from gmbench.runs.red_team import Searched, finished_run
+from gmbench.search import red_team
+from gmbench.search.red_team import KEPT, NEIGHBOURS
 
 TASK = registry.make("CheeseCorner-v0", size=5)
 FILES = ["mutation.levels.npz", "random.levels.npz", "red_team.json", "red_team.png"]

@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from gmbench.measure.intervals import clopper_pearson
 from gmbench.report import animation, figures, html, table
 from gmbench.runs import files
 from gmbench.runs.spec import RunSpec
 from gmbench.runs.store import RECORD, load_all, save_run
+from gmbench.stats.intervals import clopper_pearson
 
 TASKS = {
     "CheeseCorner-v0": ("cheese", "corner", "anywhere"),

@@ -89,7 +89,7 @@ def test_a_stored_run_is_measured(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("gmbench.measure.levels.COUNT", 16)
     monkeypatch.setattr("gmbench.runs.shutdown.LEVELS", 16)
     train = ["train", "ShutdownDelay-v0", "--size", "5", "--steps", "2000", "--out", str(tmp_path)]
-    train += ["--config", "envs=8", "rollout=4", "slots=2", "network=mlp"]
+    train += ["--config", "num_envs=8", "num_steps=4", "slots=2", "network=mlp"]
     cli.main(train)
     capsys.readouterr()
     cli.main(["shutdown", str(tmp_path), "--out", str(tmp_path / "presses.svg")])

@@ -23,7 +23,7 @@ import numpy as np
 from gmbench.runs.program import Program
 from gmbench.runs.spec import RunSpec, check
 
-config = {"envs": 8, "rollout": 4, "slots": 2, "network": "mlp"}
+config = {"num_envs": 8, "num_steps": 4, "slots": 2, "network": "mlp"}
 specs = [RunSpec("CheeseCorner-v0", {"size": 5}, config=config, seed=n, steps=1) for n in range(4)]
 program = Program([check(spec) for spec in specs])
 begun = program.start()
@@ -78,7 +78,7 @@ def test_training_agrees_after_one_update(found):
 
 def test_processes_share_a_run(tmp_path, command):
     """Two processes with a device each train what one process with two devices trains."""
-    config = ("envs=16", "rollout=4", "slots=2", "network=mlp", "devices=2")
+    config = ("num_envs=16", "num_steps=4", "slots=2", "network=mlp", "devices=2")
     run = ("train", "CheeseCorner-v0", "--size", 5, "--steps", 2000, "--config", *config)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

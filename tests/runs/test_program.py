@@ -58,7 +58,7 @@ def test_half_precision_changes_the_network_alone(plain):
 
 
 def test_a_player_with_memory_learns_in_half_precision():
-    config = {"precision": "bfloat16", "envs": 8, "minibatches": 2}
+    config = {"precision": "bfloat16", "num_envs": 8, "num_minibatches": 2}
     spec = RunSpec("CheeseCorner-v0", {"size": 5}, {}, "ppo_gru", config, 0, 500)
     program = Program([check(spec)])
     states, _ = program.train_chunk(program.start())
@@ -81,8 +81,11 @@ def test_states_are_stored_with_any_generator(keys):
     [
         ({"keys": "mersenne"}, "keys: unknown 'mersenne'"),
         ({"precision": "float16"}, "precision: unknown 'float16'"),
-        ({"devices": 3}, "devices: 3 does not divide envs 256"),
-        ({"devices": 2, "envs": 8, "minibatches": 8}, "minibatches: 8 does not divide the 4 envs"),
+        ({"devices": 3}, "devices: 3 does not divide num_envs 256"),
+        (
+            {"devices": 2, "num_envs": 8, "num_minibatches": 8},
+            "num_minibatches: 8 does not divide the 4 envs",
+        ),
     ],
 )
 def test_settings_that_cannot_be(changes, message):

@@ -23,7 +23,7 @@ UPDATES = 1000
 
 
 def spec(alpha):
-    config = {"envs": 8, "rollout": 4, "slots": 2}
+    config = {"num_envs": 8, "num_steps": 4, "slots": 2}
     static = {"size": 5}
     return RunSpec("CheeseCorner-v0", static, {"alpha": alpha}, config=config, steps=32_000)
 

@@ -187,7 +187,7 @@ def test_notes_of_a_level_are_0_or_1():
 
 
 def test_agents_train_on_a_cue_in_one_program():
-    config = {"envs": 8, "rollout": 4, "slots": 1, "minibatches": 2, "network": "mlp"}
+    config = {"num_envs": 8, "num_steps": 4, "slots": 1, "num_minibatches": 2, "network": "mlp"}
     spec = {"task": "CheeseCorner-v0", "static": {"size": 5}, "config": config, "steps": 64}
     specs = [
         RunSpec(view="cue1", params={"alpha": 1.0, "unwatched": share}, **spec)

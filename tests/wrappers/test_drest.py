@@ -207,7 +207,7 @@ def test_it_keeps_the_contract():
 
 def test_agents_train_on_it():
     """And the counts go on from one rollout to the next, along with the training state."""
-    config = {"envs": 16, "rollout": 16, "slots": 1, "minibatches": 2, "network": "mlp"}
+    config = {"num_envs": 16, "num_steps": 16, "slots": 1, "num_minibatches": 2, "network": "mlp"}
     spec = RunSpec(
         task=BASE.id,
         static={"size": 5},

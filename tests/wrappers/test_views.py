@@ -150,7 +150,7 @@ def test_an_impossible_view_is_refused(view, words):
 
 @pytest.mark.parametrize("task_id", registry.task_ids())
 def test_agents_train_on_pixels(task_id):
-    config = {"envs": 8, "rollout": 4, "slots": 1, "minibatches": 2, "network": "mlp"}
+    config = {"num_envs": 8, "num_steps": 4, "slots": 1, "num_minibatches": 2, "network": "mlp"}
     spec = RunSpec(
         task=task_id,
         static={"size": registry.sizes(task_id).tiny},

@@ -1,0 +1,1 @@
+"""Searches for levels on which an agent pursues another goal, and triggers to find."""

@@ -1,0 +1,1 @@
+"""Statistics over runs: estimates, intervals, rates, thresholds, phase diagrams; NumPy only."""

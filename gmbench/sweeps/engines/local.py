@@ -1,0 +1,32 @@
+"""One group after another in this process, each on all local devices."""
+
+from collections.abc import Mapping, Sequence
+
+from gmbench.core import checks
+from gmbench.sweeps.engines import Tick
+from gmbench.sweeps.worker import work
+
+
+class Local:
+    """Does jobs here."""
+
+    def run(self, jobs: Sequence[bytes], tick: Tick) -> list[bytes | Exception]:
+        """Do all jobs; return their answers in order, or the exception that ended one."""
+        answers: list[bytes | Exception] = []
+        for job in jobs:
+            tick()
+            try:
+                answers.append(work(job, lambda _: tick()))
+            except OSError:
+                raise  # no space, no rights: the next job would meet the same
+            except Exception as error:  # say, out of memory: other groups may be smaller
+                answers.append(error)
+        return answers
+
+
+def connect(options: Mapping[str, str], devices: int | None) -> Local:
+    """Return the engine; it has no options."""
+    del devices
+    for option in options:
+        checks.known("engine option", option, [])
+    return Local()

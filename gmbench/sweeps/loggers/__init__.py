@@ -1,0 +1,156 @@
+"""Loggers: send the metrics of a sweep's runs elsewhere while it works. One file each.
+
+A module of this package with a function ``start(folder) -> Logger`` is a logger of its name.
+They read what the sweep has written, in a thread of their own, so that none can stop or slow a run:
+one that fails is left out from then on, with a warning.
+"""
+
+import importlib
+import logging
+import pkgutil
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from gmbench.core import checks
+from gmbench.runs import checkpoints, group, store
+from gmbench.runs.spec import RunSpec, check
+from gmbench.sweeps import driver
+
+PACKAGES = {"tensorboard": "tensorboardX", "wandb": "wandb"}
+"""What each logger needs; its name is also that of the extra."""
+PERIOD = 5.0
+"""Seconds between looks at what is new."""
+FAREWELL = 30.0
+"""Seconds that loggers get at the end to send what is left."""
+_LOG = logging.getLogger("gmbench")
+
+
+@runtime_checkable
+class Logger(Protocol):
+    """Where metrics go."""
+
+    def log(self, spec: RunSpec, lines: Sequence[Mapping[str, Any]]) -> None:
+        """Send some updates' metrics of a run, each with its ``step``; None is undefined."""
+
+    def finish(self, run: store.Run) -> None:
+        """Send a finished run's summary; nothing more comes of it."""
+
+    def close(self) -> None:
+        """Send what is left."""
+
+
+def names() -> list[str]:
+    """Return the loggers there are."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def check_names(chosen: Sequence[str]) -> None:
+    """Make sure that these loggers can be started.
+
+    Raises:
+        Refused: for an unknown one, or one whose package is not installed.
+    """
+    for name in chosen:
+        checks.known("log", name, names())
+        checks.need(PACKAGES[name], name, "log")
+
+
+class Feed:
+    """Gives every logger what is new in a sweep's folder."""
+
+    def __init__(self, chosen: Sequence[str], folder: Path) -> None:
+        """Start loggers by name."""
+        check_names(chosen)
+        self.folder = folder
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._serve, args=(name,), name=name, daemon=True)
+            for name in chosen
+        ]
+
+    def __enter__(self) -> "Feed":
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let the loggers send what is left, but do not wait for ever."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(FAREWELL)
+            if thread.is_alive():
+                _LOG.warning("%s does not answer; its last metrics may be missing", thread.name)
+
+    def _serve(self, name: str) -> None:
+        try:
+            logger = importlib.import_module(f"{__name__}.{name}").start(self.folder)
+            news = News(self.folder)
+            while not self._stop.wait(PERIOD):
+                news.send(logger)
+            news.send(logger)
+            logger.close()
+        except Exception as error:  # whatever a service does, the sweep goes on
+            _LOG.warning("%s is left out: %s", name, checks.one_line(error))
+
+
+class News:
+    """What of a sweep's folder a logger has not been given yet."""
+
+    def __init__(self, folder: Path) -> None:
+        """Everything is new."""
+        self.folder = folder
+        self.groups: list[_Watched] = []
+
+    def send(self, logger: Logger) -> None:
+        """Give a logger what is new."""
+        if not self.groups and (self.folder / driver.INDEX).exists():
+            self.groups = [_Watched(self.folder, g) for g in driver.load(self.folder).groups]
+        for each in self.groups:
+            each.send(logger)
+
+
+class _Watched:
+    """A group, and how much of it was sent."""
+
+    def __init__(self, folder: Path, specs: Sequence[RunSpec]) -> None:
+        self.folder = folder
+        self.work = folder / group.work_name([spec.id for spec in specs])
+        self.plan = check(specs[0])
+        self.left = {spec.name: (place, spec) for place, spec in enumerate(specs)}
+        self.sent = dict.fromkeys(self.left, 0)
+        self.chunk = 0
+
+    def send(self, logger: Logger) -> None:
+        if not self.left:
+            return
+        metrics = self._metrics()
+        for name, (place, spec) in list(self.left.items()):
+            if store.is_stored(self.folder, name):
+                run = store.load(self.folder / name)
+                self._log(logger, spec, run.metrics())
+                logger.finish(run)
+                del self.left[name]
+            elif metrics:
+                self._log(logger, spec, group.lines(self.plan, metrics, place))
+
+    def _log(self, logger: Logger, spec: RunSpec, lines: Sequence[Mapping[str, Any]]) -> None:
+        new = lines[self.sent[spec.name] :]
+        if new:
+            logger.log(spec, new)
+            self.sent[spec.name] = len(lines)
+
+    def _metrics(self) -> list[checkpoints.Metrics]:
+        """Return the metrics so far, none if there has been no checkpoint since the last look."""
+        record = checkpoints.newest(self.work)
+        if record is None or record.chunk <= self.chunk:
+            return []
+        chunks = range(1, record.chunk + 1)
+        try:
+            metrics = [checkpoints.read_metrics(self.work, record, chunk) for chunk in chunks]
+        except checks.Refused:
+            return []  # damaged, or the group is done and its folder gone
+        self.chunk = record.chunk
+        return metrics
