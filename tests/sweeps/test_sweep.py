@@ -210,7 +210,7 @@ def test_diverged_runs_are_marked_and_leave_their_neighbours_alone(tiny, tmp_pat
 
 def test_results_are_tidy(tiny):
     pandas = pytest.importorskip("pandas")
-    table = pandas.read_parquet(tiny / results.FILE)
+    table = pandas.read_parquet(tiny / parquet.FILE)
     assert len(table) == 4 * 2 + 2
     assert set(table["status"]) == {"done", "failed"}
     assert table[table["status"] == "failed"]["gmi"].isna().all()
@@ -227,7 +227,7 @@ def test_query_answers_and_refuses(tiny, refused, capfd, tmp_path):
     cli.main(["query", str(tiny), "select count(distinct run) as n from runs", "--csv"])
     assert capfd.readouterr().out == "n\n6\n"
     assert refused("query", tiny, "select nothing").startswith("gmbench: query: Binder Error")
-    outside = f"select * from read_parquet('{tiny / results.FILE}')"
+    outside = f"select * from read_parquet('{tiny / parquet.FILE}')"
     assert "Permission Error" in refused("query", tiny, outside)
     assert "is not there" in refused("query", tmp_path, "select 1")
 
