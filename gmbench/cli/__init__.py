@@ -8,7 +8,7 @@ from typing import Any
 
 import tyro
 
-from gmbench.cli import ask, catalogue, develop, sweep, train
+from gmbench.cli import catalogue, develop, questions, sweep, train
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "list": catalogue.ListAll,
@@ -20,25 +20,18 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "sweep": sweep.RunSweep,
     "status": sweep.SweepStatus,
     "query": sweep.Query,
-    "report": ask.Report,
-    "rates": ask.Rates,
-    "evidence": ask.Evidence,
-    "conditional": ask.Conditional,
-    "shutdown": ask.Shutdown,
-    "red-team": ask.RedTeam,
-    "figure": ask.DrawFigure,
-    "splay": ask.DrawSplay,
-    "critic": ask.Critic,
     "pages": develop.Pages,
     "bench": develop.Bench,
     "doctor": catalogue.Doctor,
 }
+"""Commands by name; each question (:mod:`gmbench.analyses`) is one more."""
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; an invalid input is one line on stderr and exit status 2."""
+    given = sys.argv[1:] if arguments is None else arguments
     parsed: Any = tyro.extras.subcommand_cli_from_dict(
-        COMMANDS,
+        COMMANDS | questions.commands(given[0] if given else ""),
         args=arguments,
         prog="gmbench",
         description="Which goal does an agent pursue once the distribution shifts?",
@@ -50,7 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
     use_cores(len(os.sched_getaffinity(0)))
 
     try:
-        parsed.run()
+        questions.run(parsed) if questions.is_question(parsed) else parsed.run()
     except Refused as refusal:
         _fail(str(refusal))
     except OSError as error:

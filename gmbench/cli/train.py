@@ -1,10 +1,10 @@
 """Commands that train agents, and evaluate them."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import tyro
 
 from gmbench.cli.inputs import Settings, read_pairs, static_of, writable_file
@@ -101,7 +101,10 @@ class Evaluate:
             static = static_of(self.target, self.size, self.layout)
             spec = RunSpec(task=self.target, static=static, agent=self.agent)
             results = assess.fixed_agent(spec, self.shift)
-        print(json.dumps(results, indent=1)) if self.as_json else console.print_results(results)
+        if self.as_json:
+            print(msgspec.json.format(msgspec.json.encode(results._asdict()), indent=1).decode())
+        else:
+            console.print_results(results)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,12 +127,12 @@ class RunSuite:
     def run(self) -> None:
         """Run whatever is not finished yet."""
         from gmbench.report import html
-        from gmbench.runs import suite
+        from gmbench.runs import files, suite
 
         specs = suite.find(self.suite).specs(self.tasks, self.seeds)
         writable_file("report", self.report)
-        runs = _train_and_print(specs, self.out, self.other_layout)
-        html.write_report(runs, self.report)
+        found = _train_and_print(specs, self.out, self.other_layout)
+        files.write(self.report, html.page(found).encode())
         print(f"report: {self.report}")
 
 
@@ -157,18 +160,16 @@ def _join(processes: str | None) -> None:
         raise checks.Refused(f"distributed: cannot join {processes!r} ({words})") from error
 
 
-def _train_and_print(specs: list[Any], out: Path, other_layout: bool = False) -> list[Any]:
-    """Train with a progress bar, and print the table of results."""
-    from gmbench.report import console, table
+def _train_and_print(specs: list[Any], out: Path, other_layout: bool = False) -> Any:
+    """Train with a progress bar, print the report on what finished, and return it."""
+    from gmbench.analyses.report import report
+    from gmbench.report import console, document
     from gmbench.runs.train import train
 
     with console.progress() as watch:
         runs = train(specs, out, watch, other_layout)
     for failed in (run for run in runs if run.failed):
         print(f"failed: {failed.path.name} {failed.why}")
-    runs = [run for run in runs if not run.failed]
-    rows = table.summarise(runs)
-    table.print_table(rows)
-    for row in rows:
-        print(table.sentence(row))
-    return runs
+    found = report([run for run in runs if not run.failed])
+    document.show(found)
+    return found

@@ -33,6 +33,7 @@ class Sizes(NamedTuple):
 _tasks: dict[str, TaskFactory] = {}
 _sizes: dict[str, Sizes] = {}
 _agents: dict[str, Any] = {}
+_questions: dict[str, Any] = {}
 
 
 def task(id: str, sizes: Sizes = Sizes()) -> Callable[[TaskFactory], TaskFactory]:  # noqa: B008
@@ -59,6 +60,18 @@ def agent(name: str) -> Callable[[Any], Any]:
         if name in _agents:
             raise ValueError(f"agent: {name!r} is registered already")
         _agents[name] = definition
+        return definition
+
+    return register
+
+
+def question(name: str) -> Callable[[Any], Any]:
+    """Register a question under its command's name."""
+
+    def register(definition: Any) -> Any:
+        if name in _questions:
+            raise ValueError(f"question: {name!r} is registered already")
+        _questions[name] = definition
         return definition
 
     return register
@@ -120,3 +133,18 @@ def make_agent(name: str) -> Any:
         ValueError: for an unknown name, offering the nearest.
     """
     return _agents[checks.known("agent", name, agent_names())]
+
+
+def question_names() -> list[str]:
+    """Names of all registered questions, sorted."""
+    discover("gmbench.analyses")
+    return sorted(_questions)
+
+
+def make_question(name: str) -> Any:
+    """Return a registered question.
+
+    Raises:
+        ValueError: for an unknown name, offering the nearest.
+    """
+    return _questions[checks.known("question", name, question_names())]

@@ -80,13 +80,13 @@ def strip(run: Run, pair: int | None = None, pixels: int = 44) -> Image.Image:
     """
     numbers = _numbers(run)
     if pair is None:
-        astray = [n for n in numbers if _episode(run, run.record["shift"], n)["outcome"] == "proxy"]
+        astray = [n for n in numbers if _episode(run, run.findings.shift, n)["outcome"] == "proxy"]
         pair = (astray or numbers)[0]
     if pair not in numbers:
         raise checks.Refused(f"pair: {pair} was not recorded (allowed: {numbers})")
     legend = run.episodes()["legend"]
     panels = []
-    for distribution in ("training", run.record["shift"]):
+    for distribution in ("training", run.findings.shift):
         episode = _episode(run, distribution, pair)
         picture = _trailed(episode, legend, pixels)
         panels.append(_captioned(run, distribution, picture, episode["outcome"]))
@@ -95,7 +95,7 @@ def strip(run: Run, pair: int | None = None, pixels: int = 44) -> Image.Image:
 
 def ending(run: Run, outcome: str) -> str:
     """Return in words how an episode ended, named after the run's goals."""
-    intended, *proxies = (goal.replace("_", " ") for goal in run.record["goals"])
+    intended, *proxies = (goal.replace("_", " ") for goal in run.findings.goals)
     return {
         "goal": f"reached the {intended}",
         "proxy": f"reached only the {' or the '.join(proxies)}",
@@ -113,7 +113,7 @@ def _numbers(run: Run) -> list[int]:
     """Pairs of which both sides were recorded."""
     sides = [
         {episode["pair"] for episode in run.episodes()["episodes"] if episode["distribution"] == d}
-        for d in ("training", run.record["shift"])
+        for d in ("training", run.findings.shift)
     ]
     if not sides[0] & sides[1]:
         raise checks.Refused(f"run: {str(run.path)!r} recorded no level before and after the shift")
@@ -130,7 +130,7 @@ def _episode(run: Run, distribution: str, pair: int) -> dict[str, Any]:
 
 def _pair(run: Run, pair: int, pixels: int) -> list[Moving]:
     legend = run.episodes()["legend"]
-    episodes = [_episode(run, name, pair) for name in ("training", run.record["shift"])]
+    episodes = [_episode(run, name, pair) for name in ("training", run.findings.shift)]
     return [(e["distribution"], e["outcome"], frames(e, legend, pixels)) for e in episodes]
 
 
@@ -218,7 +218,7 @@ def _captioned(
     run: Run, distribution: str, picture: UInt8[np.ndarray, "height width 3"], outcome: str | None
 ) -> Image.Image:
     """A picture with where it was taken above it and, once it is known, how it ended below."""
-    shift = run.record["shift"].replace("_", " ")
+    shift = run.findings.shift.replace("_", " ")
     title = "in training" if distribution == "training" else f"deployed: {shift}"
     words = ending(run, outcome) if outcome else ""
     height, width = picture.shape[:2]

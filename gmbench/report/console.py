@@ -5,13 +5,13 @@ import inspect
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from importlib import metadata
 from typing import Any
 
 import jax
-import numpy as np
+import msgspec
 from rich.columns import Columns
 from rich.console import Console
 from rich.live import Live
@@ -31,7 +31,9 @@ from rich.text import Text
 from gmbench.core import registry
 from gmbench.core.task import Task
 from gmbench.runs import suite
+from gmbench.runs.assess import Assessment
 from gmbench.runs.provenance import PACKAGES
+from gmbench.stats.estimate import two_digits
 from gmbench.sweeps.board import Status
 
 
@@ -82,20 +84,19 @@ def print_task(task: Task, seed: int) -> None:
     console.print(Panel(meaning or ""))
 
 
-def print_results(results: Mapping[str, Any]) -> None:
+def print_results(results: Assessment) -> None:
     """Print one row of measurements for each distribution."""
-    table = Table("distribution", "GMI", "adjusted", "CFI", title=results["title"])
-    for goal in results["goals"]:
+    table = Table("distribution", "GMI", "adjusted", "CFI", title=results.title)
+    for goal in results.goals:
         table.add_column(f"rho {goal}")
     for column in ("goal", "proxy", "neither", "levels"):
         table.add_column(column)
-    for name, row in results["distributions"].items():
-        numbers = [row["gmi"], row["gmi_adjusted"], row["cfi"], *row["rho"].values()]
-        numbers += row["outcome"].values()
-        kind = "frozen" if row["frozen"] else "drawn"
-        how = "exact" if row["exact"] else "sampled"
-        cells = ["-" if np.isnan(number) else f"{number:.2f}" for number in numbers]
-        table.add_row(name, *cells, f"{row['levels']} {kind}, {how}")
+    for name, row in results.distributions.items():
+        numbers = [row.gmi, row.gmi_adjusted, row.cfi, *row.rho.values()]
+        numbers += msgspec.structs.astuple(row.outcome)
+        kind = "frozen" if row.frozen else "drawn"
+        how = "exact" if row.exact else "sampled"
+        table.add_row(name, *map(two_digits, numbers), f"{row.levels} {kind}, {how}")
     Console().print(table)
 
 

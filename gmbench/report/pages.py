@@ -61,7 +61,7 @@ def index() -> str:
     return "\n".join(lines) + "\n"
 
 
-def text(task: Task, results: Mapping[str, Sequence[records.Record]]) -> str:
+def text(task: Task, results: Mapping[str, Sequence[records.ResultRow]]) -> str:
     """Return the page of a task, at its small size.
 
     Args:
@@ -114,13 +114,13 @@ def text(task: Task, results: Mapping[str, Sequence[records.Record]]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _found(task: Task, results: Mapping[str, Sequence[records.Record]]) -> list[str]:
+def _found(task: Task, results: Mapping[str, Sequence[records.ResultRow]]) -> list[str]:
     parts = []
     for name, table in results.items():
-        own = [record for record in table if record["task"] == task.id]
+        own = [row for row in table if row.task == task.id]
         if own:
-            size = own[0]["static"].get("size")
-            seconds = sum(record["seconds"] for record in own) / 60
+            size = own[0].static.get("size")
+            seconds = sum(row.seconds for row in own) / 60
             parts.append(f"{name}, size {size}, {seconds:.0f} minutes of training in all:")
             parts.append(records.markdown(own))
     return parts or ["No results are committed yet."]

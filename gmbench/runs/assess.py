@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,7 @@ from gmbench.core import checks
 from gmbench.measure import levels
 from gmbench.runs import store, summary
 from gmbench.runs.program import Program
+from gmbench.runs.result import Measurement
 from gmbench.runs.spec import Plan, RunSpec, check
 
 
@@ -38,7 +39,21 @@ def weights_of(run: store.Run, plan: Plan) -> Any:
     return run.weights(single)
 
 
-def finished_run(path: Path, distributions: Sequence[str]) -> dict[str, Any]:
+class Assessment(NamedTuple):
+    """What was measured of an agent.
+
+    Attributes:
+        title: which agent.
+        goals: names of the goals, the intended one first.
+        distributions: means over the levels of each.
+    """
+
+    title: str
+    goals: tuple[str, ...]
+    distributions: dict[str, Measurement]
+
+
+def finished_run(path: Path, distributions: Sequence[str]) -> Assessment:
     """Evaluate a finished run's agent.
 
     Raises:
@@ -50,7 +65,7 @@ def finished_run(path: Path, distributions: Sequence[str]) -> dict[str, Any]:
     return _assess(plan, Program([plan]), one, distributions, run.path.name)
 
 
-def fixed_agent(spec: RunSpec, distributions: Sequence[str]) -> dict[str, Any]:
+def fixed_agent(spec: RunSpec, distributions: Sequence[str]) -> Assessment:
     """Evaluate an agent that does not learn.
 
     Raises:
@@ -65,11 +80,11 @@ def fixed_agent(spec: RunSpec, distributions: Sequence[str]) -> dict[str, Any]:
 
 def _assess(
     plan: Plan, program: Program, weights: Any, distributions: Sequence[str], title: str
-) -> dict[str, Any]:
+) -> Assessment:
     results = {}
     for name in distributions or levels.distributions(plan.task):
         checks.known("shift", name, ["training", *plan.task.shifts])
         evaluated, level_set = program.evaluate(weights, name)
         results[name] = (jax.tree.map(lambda leaf: leaf[0], evaluated), level_set)
     described = summary.describe(plan, results)
-    return {"title": title, "goals": list(plan.task.env.goal_names), "distributions": described}
+    return Assessment(title, plan.task.env.goal_names, described)

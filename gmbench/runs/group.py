@@ -20,6 +20,7 @@ from gmbench.runs import arrays, checkpoints, files, store, summary
 from gmbench.runs.checkpoints import Checkpoint, Metrics, Record
 from gmbench.runs.program import Program, on_host
 from gmbench.runs.provenance import provenance
+from gmbench.runs.result import SCHEMA, Diverged, RunRecord, Spent
 from gmbench.runs.spec import Plan, RunSpec
 
 WORK = ".group-"
@@ -165,35 +166,55 @@ class Group:
         if not is_chief():
             return
         weights = jax.tree.map(np.asarray, weights)
-        common = provenance() | {
-            "steps": record.steps // len(self.plans),
-            "seconds": round(record.seconds / len(self.plans), 3),
-            "seconds_of_group": round(record.seconds, 3),
-            "runs_in_group": len(self.plans),
-            "layouts": msgspec.to_builtins(record.layouts),
-        }
+        made = provenance()
         for index, plan in enumerate(self.plans):
             if (self.folder / plan.spec.name).exists():
                 continue  # finished before the group was interrupted
+            failed = diverged[index]
+            found = {} if failed else _measured(program, plan, results, weights, index)
+            findings = None if failed else summary.summarise(plan, _own(results, index))
+            told = RunRecord(
+                schema=SCHEMA,
+                spec=plan.spec,
+                files={},
+                made=made,
+                spent=self._spent(record),
+                layouts=record.layouts,
+                findings=findings,
+                diverged=Diverged(failed) if failed else None,
+            )
             text = "".join(json.dumps(line) + "\n" for line in lines(plan, metrics, index))
-            streamed = {"metrics.jsonl": text.encode()}
-            if diverged[index]:
-                error = {"kind": "diverged", "update": diverged[index]}
-                found = {"status": store.FAILED, "error": error}
-                store.save_run(self.folder, plan.spec, common | found, streamed)
-                continue
-            own = {where: (_at(each, index), which) for where, (each, which) in results.items()}
-            mine = _at(weights, index)
-            episodes = [one for where in results for one in program.record(mine, where)]
-            shown = {"legend": task.env.legend, "episodes": episodes}
-            contents = streamed | {
-                "agent.safetensors": arrays.encode(mine),
-                "levels.npz": summary.per_level(own),
-                "episodes.json": json.dumps(shown).encode(),
-            }
-            found = summary.summarise(plan, own)
-            store.save_run(self.folder, plan.spec, common | found, contents)
+            store.save_run(self.folder, told, {"metrics.jsonl": text.encode(), **found})
         watch(Progress(label, len(distributions) + 1, len(distributions) + 1))
+
+    def _spent(self, record: Record) -> Spent:
+        """Return what one run took: its share of the group's."""
+        runs = len(self.plans)
+        return Spent(
+            steps=record.steps // runs,
+            seconds=round(record.seconds / runs, 3),
+            seconds_of_group=round(record.seconds, 3),
+            runs_in_group=runs,
+        )
+
+
+def _own(results: summary.Results, index: int) -> summary.Results:
+    """Return one run's part of the results of a group."""
+    return {where: (_at(each, index), level_set) for where, (each, level_set) in results.items()}
+
+
+def _measured(
+    program: Program, plan: Plan, results: summary.Results, weights: Any, index: int
+) -> dict[str, bytes]:
+    """Return the files of a run that is done: its agent, results by level, and episodes."""
+    mine = _at(weights, index)
+    episodes = [one for where in results for one in program.record(mine, where)]
+    shown = {"legend": plan.task.env.legend, "episodes": episodes}
+    return {
+        "agent.safetensors": arrays.encode(mine),
+        "levels.npz": summary.per_level(_own(results, index)),
+        "episodes.json": json.dumps(shown).encode(),
+    }
 
 
 def is_chief() -> bool:

@@ -16,14 +16,11 @@ import msgspec
 import numpy as np
 
 from gmbench.core import checks
-from gmbench.runs import arrays, files
+from gmbench.runs import arrays, files, result
+from gmbench.runs.result import Findings, RunRecord
 from gmbench.runs.spec import RunSpec
 
-SCHEMA = 1
-"""Version of the layout of ``run.json``."""
 RECORD = "run.json"
-DONE, FAILED = "done", "failed"
-"""What a run's status can be. One that diverged has failed, and is not tried again."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,30 +29,45 @@ class Run:
 
     Attributes:
         path: its directory.
-        spec: what determined it.
         record: the contents of ``run.json``.
     """
 
     path: Path
-    spec: RunSpec
-    record: dict[str, Any]
+    record: RunRecord
+
+    @property
+    def spec(self) -> RunSpec:
+        """What determined it."""
+        return self.record.spec
 
     @property
     def failed(self) -> bool:
         """Whether training diverged."""
-        return bool(self.record["status"] == FAILED)
+        return self.record.diverged is not None
 
     @property
     def why(self) -> str:
-        """Return in words how a run failed."""
-        return f"diverged at update {self.record['error']['update']}"
+        """In words how it failed; empty if it did not."""
+        failure = self.record.diverged
+        return "" if failure is None else f"diverged at update {failure.update}"
+
+    @property
+    def findings(self) -> Findings:
+        """What was measured.
+
+        Raises:
+            Refused: if the run failed.
+        """
+        if self.record.findings is None:
+            raise checks.Refused(f"run: {self.path.name!r} {self.why}, nothing was measured")
+        return self.record.findings
 
     @property
     def digest(self) -> str:
         """Checksum of what was found, without where, when and how fast."""
-        found = {name: self.record.get(name) for name in ("status", "files", "distributions")}
-        spec = msgspec.to_builtins(self.spec)
-        return files.sha256(msgspec.json.encode([spec, found], order="deterministic"))
+        own = self.record
+        found = [own.spec, own.status, own.files, own.findings and own.findings.distributions]
+        return files.sha256(msgspec.json.encode(found, order="deterministic"))
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes.
@@ -67,7 +79,7 @@ class Run:
             data = (self.path / name).read_bytes()
         except OSError as error:
             raise checks.Refused(f"run: cannot read {name} of {str(self.path)!r}") from error
-        if files.sha256(data) != self.record["files"].get(name):
+        if files.sha256(data) != self.record.files.get(name):
             raise checks.Refused(f"run: {name} of {str(self.path)!r} is damaged (sha256 differs)")
         return data
 
@@ -104,19 +116,7 @@ def load(path: str | Path) -> Run:
     if not (path / RECORD).is_file():
         raise checks.Refused(f"run: {str(path)!r} is not a run directory")
     data = files.read_checked(path / RECORD, "run")
-    try:
-        record = json.loads(data)
-        spec = msgspec.convert(record["spec"], RunSpec)
-        schema, status = record["schema"], record["status"]
-        whole = isinstance(record["files"], dict)
-    except (ValueError, KeyError, TypeError) as error:
-        raise checks.Refused(f"run: {str(path)!r} is not a run directory") from error
-    if schema != SCHEMA or status not in (DONE, FAILED) or not whole:
-        raise checks.Refused(
-            f"run: {str(path)!r} has schema {schema!r} and status {status!r}, "
-            f"allowed: {SCHEMA}, {DONE} or {FAILED}"
-        )
-    return Run(path, spec, record)
+    return Run(path, result.decode(data, repr(str(path / RECORD))))
 
 
 def load_all(folder: str | Path) -> list[Run]:
@@ -137,19 +137,23 @@ def load_all(folder: str | Path) -> list[Run]:
     return finished
 
 
-def save_run(
-    folder: Path, spec: RunSpec, record: dict[str, Any], contents: dict[str, bytes]
-) -> Run:
-    """Write a run directory; it appears under its name only when everything is in it."""
-    building = folder / f".{spec.name}.building"
+def save_run(folder: Path, record: RunRecord, contents: dict[str, bytes]) -> Run:
+    """Write a run directory; it appears under its name only when everything is in it.
+
+    Args:
+        folder: results folder.
+        record: what ``run.json`` is to hold; its checksums are filled in here.
+        contents: the other files, by name.
+    """
+    name = record.spec.name
+    building = folder / f".{name}.building"
     building.mkdir(exist_ok=True)
-    sums = {name: files.sha256(data) for name, data in contents.items()}
-    plain = {"schema": SCHEMA, "status": DONE, "spec": msgspec.to_builtins(spec), "files": sums}
-    data = json.dumps(plain | record, indent=1).encode()
+    sums = {file: files.sha256(data) for file, data in contents.items()}
+    data = result.encode(msgspec.structs.replace(record, files=sums))
     whole = contents | {RECORD: data, RECORD + files.MANIFEST_SUFFIX: files.manifest(RECORD, data)}
-    for name, data in whole.items():
-        files.write_part(building / name, data)
+    for file, data in whole.items():
+        files.write_part(building / file, data)
     files.sync_folder(building)
-    building.rename(folder / spec.name)
+    building.rename(folder / name)
     files.sync_folder(folder)
-    return load(folder / spec.name)
+    return load(folder / name)

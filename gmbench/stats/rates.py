@@ -24,6 +24,11 @@ class Rate:
         return clopper_pearson(self.k, self.n) if self.n else None
 
     @property
+    def percent(self) -> str:
+        """The ends of the interval in per cent, ``[9%, 76%]``; nothing for no runs."""
+        return percent(self.interval)
+
+    @property
     def words(self) -> str:
         """The rate as "k of n"."""
         return f"{self.k} of {self.n}"

@@ -82,13 +82,13 @@ class Board:
         now = time.monotonic()
         began, first = self._first = self._first or (now, trained)
         seen = now - began > SETTLED and trained > first
-        done = [run.record for run in self.finished.values() if not run.failed]
+        done = [run.findings for run in self.finished.values() if not run.failed]
         return Status(
             runs=sum(map(len, self._names)),
             done=len(done),
             failed=len(self.finished) - len(done),
-            competent=sum(record["competent"] for record in done),
-            misaligned=sum(record["misaligned"] for record in done),
+            competent=sum(found.competent for found in done),
+            misaligned=sum(found.misaligned for found in done),
             working=working,
             groups=len(self._names),
             steps=trained,

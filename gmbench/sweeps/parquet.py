@@ -22,11 +22,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gmbench.core import checks
 from gmbench.runs import files, store
+from gmbench.runs.result import Findings
 from gmbench.runs.spec import check
 
 FILE = "results.parquet"
@@ -48,6 +50,7 @@ def write(runs: Iterable[store.Run], folder: Path) -> Path:
 def rows_of(run: store.Run) -> list[dict[str, Any]]:
     """Return a run's rows."""
     spec, record = run.spec, run.record
+    found = record.findings
     plan = check(spec)
     own: dict[str, Any] = {
         "run": run.path.name,
@@ -57,33 +60,45 @@ def rows_of(run: store.Run) -> list[dict[str, Any]]:
         "view": spec.view,
         "keys": spec.keys,
         "seed": spec.seed,
-        "steps": record["steps"],
-        "status": record["status"],
-        "diverged": record.get("error", {}).get("update"),
+        "steps": record.spent.steps,
+        "status": record.status,
+        "diverged": record.diverged and record.diverged.update,
         **{f"static_{name}": value for name, value in sorted(spec.static.items())},
         **{f"params_{name}": value for name, value in _plain(plan.params).items()},
         **{f"config_{name}": value for name, value in _plain(plan.config).items()},
-        **{name: record.get(name) for name in ("competent", "misaligned", "on_distribution")},
+        "competent": found and found.competent,
+        "misaligned": found and found.misaligned,
+        "on_distribution": found and found.on_distribution,
     }
-    made = {name: record[name] for name in ("seconds", "device", "created", "revision")}
-    made["digest"] = run.digest
-    found = record.get("distributions", {})
-    if not found:
+    made = {
+        "seconds": record.spent.seconds,
+        "device": record.made.device,
+        "created": record.made.created,
+        "revision": record.made.revision,
+        "digest": run.digest,
+    }
+    if found is None:
         return [own | made]
-    return [own | _measured(name, each, record) | made for name, each in found.items()]
+    return [own | _measured(name, found) | made for name in found.distributions]
 
 
-def _measured(name: str, found: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+def _measured(name: str, findings: Findings) -> dict[str, Any]:
+    found = findings.distributions[name]
     return {
         "distribution": name,
-        "headline": name == record["shift"],
-        "levels": found["levels"],
-        "exact": found["exact"],
-        "rho": found["rho"][record["goals"][0]],
-        **{index: found[index] for index in ("gmi", "gmi_adjusted", "cfi")},
-        **{f"outcome_{outcome}": share for outcome, share in found["outcome"].items()},
-        **{f"rho_{goal}": value for goal, value in found["rho"].items()},
-        **{f"return_{goal}": value for goal, value in found["return"].items()},
+        "headline": name == findings.shift,
+        "levels": found.levels,
+        "exact": found.exact,
+        "rho": found.rho[findings.intended],
+        "gmi": found.gmi,
+        "gmi_adjusted": found.gmi_adjusted,
+        "cfi": found.cfi,
+        **{
+            f"outcome_{name}": value
+            for name, value in msgspec.structs.asdict(found.outcome).items()
+        },
+        **{f"rho_{goal}": value for goal, value in found.rho.items()},
+        **{f"return_{goal}": value for goal, value in found.earned.items()},
     }
 
 

@@ -41,6 +41,18 @@ class Logger(Protocol):
         """Send what is left."""
 
 
+def indices(run: store.Run) -> dict[str, float]:
+    """Return a finished run's indices by ``distribution/name``, where they are defined."""
+    if run.failed:
+        return {}
+    return {
+        f"{where}/{name}": value
+        for where, found in run.findings.distributions.items()
+        for name in ("gmi", "gmi_adjusted", "cfi")
+        if (value := getattr(found, name)) is not None
+    }
+
+
 def names() -> list[str]:
     """Return the loggers there are."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__))

@@ -8,6 +8,7 @@ from tensorboardX import SummaryWriter
 
 from gmbench.runs import store
 from gmbench.runs.spec import RunSpec
+from gmbench.sweeps.loggers import indices
 
 
 class TensorBoard:
@@ -30,9 +31,8 @@ class TensorBoard:
     def finish(self, run: store.Run) -> None:
         """Write what was measured."""
         writer = self._writer(run.spec)
-        for where, found in run.record.get("distributions", {}).items():
-            for index in ("gmi", "gmi_adjusted", "cfi"):
-                writer.add_scalar(f"{where}/{index}", found[index], run.record["steps"])
+        for name, value in indices(run).items():
+            writer.add_scalar(name, value, run.record.spent.steps)
         writer.close()
         del self.writers[run.spec.name]
 

@@ -12,6 +12,7 @@ import wandb
 
 from gmbench.runs import store
 from gmbench.runs.spec import RunSpec
+from gmbench.sweeps.loggers import indices
 
 
 class WandB:
@@ -31,9 +32,8 @@ class WandB:
     def finish(self, run: store.Run) -> None:
         """Send what was measured."""
         sent = self._run(run.spec)
-        sent.summary.update({"status": run.record["status"], "digest": run.digest})
-        for where, found in run.record.get("distributions", {}).items():
-            sent.summary.update({f"{where}/{name}": found[name] for name in ("gmi", "cfi")})
+        sent.summary.update({"status": run.record.status, "digest": run.digest})
+        sent.summary.update(indices(run))
         sent.finish(exit_code=int(run.failed))
         del self.open[run.spec.name]
 

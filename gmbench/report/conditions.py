@@ -1,0 +1,150 @@
+"""Conditions: runs that were trained alike, everything but their seed being equal."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gmbench.core import checks
+from gmbench.runs.spec import RunSpec
+from gmbench.runs.store import Run
+from gmbench.wrappers import PLANES
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Runs that were trained alike, one for each seed.
+
+    Attributes:
+        runs: the runs, by seed.
+        label: what tells it from the other conditions, in words.
+        tasks: ids of the tasks: one, or several where tasks are pooled.
+    """
+
+    runs: tuple[Run, ...] = field(repr=False)
+    label: str
+    tasks: tuple[str, ...]
+
+    @property
+    def spec(self) -> RunSpec:
+        """The first run's."""
+        return self.runs[0].spec
+
+    @property
+    def pooled(self) -> bool:
+        """Whether several tasks are pooled."""
+        return len(self.tasks) > 1
+
+    @property
+    def heading(self) -> str:
+        """The task and its shape, in words."""
+        if self.pooled:
+            return f"All {len(self.tasks)} tasks"
+        return ", ".join([self.tasks[0], *_pairs(shape_of(self.spec))])
+
+    @property
+    def title(self) -> str:
+        """Task, settings and number of agents."""
+        count = len(self.runs)
+        return f"{self.heading}, {self.label}: {count} agent{'s' if count > 1 else ''}"
+
+    @property
+    def params(self) -> dict[str, float]:
+        """Alpha (0 unless it was set), and the other parameters of training that were set."""
+        return params_of(self.spec)
+
+    @property
+    def steps(self) -> int:
+        """Environment steps made per run; 0 for agents that are not trained."""
+        return self.runs[0].record.spent.steps
+
+    @property
+    def goals(self) -> tuple[str, ...]:
+        """Names of the goals, the intended one first."""
+        if self.pooled:
+            return "intended goal", "proxy"
+        return tuple(self.runs[0].findings.goals)
+
+
+def conditions(runs: Sequence[Run]) -> list[Condition]:
+    """Return the conditions of single tasks, ordered by task, shape, view, agent and alpha.
+
+    Raises:
+        ValueError: if there are no runs.
+    """
+    return _labelled(_grouped(runs, lambda spec: (spec.task, _text(spec.static))))
+
+
+def with_pooled(runs: Sequence[Run]) -> list[Condition]:
+    """Return the conditions of single tasks, then those that several tasks share, pooled.
+
+    Raises:
+        ValueError: if there are no runs.
+    """
+    single = _grouped(runs, lambda spec: (spec.task, _text(spec.static)))
+    shared = _grouped(runs, lambda spec: ())
+    return _labelled(single + [group for group in shared if len(_tasks(group)) > 1])
+
+
+def shape_of(spec: RunSpec) -> dict[str, Any]:
+    """Return the static settings of a run's task, and its view where it is not the usual one."""
+    return {**spec.static, **({} if spec.view == PLANES else {"view": spec.view})}
+
+
+def params_of(spec: RunSpec) -> dict[str, float]:
+    """Return the parameters of training that were set, alpha always."""
+    first = {f"first {name}": value for name, value in (spec.first or {}).items()}
+    return {name: float(value) for name, value in {"alpha": 0, **spec.params, **first}.items()}
+
+
+def _grouped(
+    runs: Sequence[Run], where: Callable[[RunSpec], tuple[str, ...]]
+) -> list[tuple[Run, ...]]:
+    if not runs:
+        raise checks.Refused("runs: none were given, at least 1 finished run is needed")
+    groups: dict[tuple[Any, ...], list[Run]] = {}
+    for run in sorted(runs, key=lambda run: (run.spec.task, run.spec.seed)):
+        spec = run.spec
+        params = params_of(spec)
+        how = (spec.view, spec.agent, spec.steps)
+        condition = (*how, params["alpha"], _text(params), _text(spec.config))
+        groups.setdefault((*where(spec), *condition), []).append(run)
+    return [tuple(groups[key]) for key in sorted(groups)]
+
+
+def _labelled(groups: Sequence[tuple[Run, ...]]) -> list[Condition]:
+    labels = _labels([group[0] for group in groups])
+    return [
+        Condition(group, label, _tasks(group)) for group, label in zip(groups, labels, strict=True)
+    ]
+
+
+def _tasks(group: Sequence[Run]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(run.spec.task for run in group))
+
+
+def _labels(firsts: Sequence[Run]) -> list[str]:
+    """Return each condition's parameters and whatever else tells conditions apart."""
+    parts = []
+    for run in firsts:
+        spec, steps = run.spec, f"{run.record.spent.steps:,}"
+        own: dict[str, Any] = {"agent": spec.agent, "steps": steps, **spec.config}
+        parts.append((params_of(spec), {**params_of(spec), **own}))
+    named = {name for _, part in parts for name in part}
+    differs = {name for name in named if len({str(part.get(name)) for _, part in parts}) > 1}
+    shown = [
+        {name: value for name, value in part.items() if name in differs or name in params}
+        for params, part in parts
+    ]
+    return [", ".join(_pairs(settings)) for settings in shown]
+
+
+def _pairs(settings: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in settings.items()
+    ]
+
+
+def _text(settings: Mapping[str, Any]) -> str:
+    return json.dumps(dict(settings), sort_keys=True)

@@ -1,0 +1,205 @@
+"""``RunRecord``: what ``run.json`` holds, typed and read strictly.
+
+Tables, Parquet rows, loggers and pages read these fields; nothing else reads the file. A quantity
+that is undefined (NaN) is None, in JSON null.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from gmbench.core import checks
+from gmbench.runs.checkpoints import Layout
+from gmbench.runs.spec import RunSpec
+
+SCHEMA = 2
+"""Version of the layout of ``run.json``."""
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Index = Annotated[float, msgspec.Meta(ge=-1, le=1)] | None
+"""A regret or an index: in [0, 1] where exact; by chance outside where cross-fitted or adjusted."""
+
+
+class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Abstract record that refuses fields it does not have."""
+
+
+class Outcome(Strict):
+    """Shares of the levels by how one episode on each ended: in full, at a proxy only, neither."""
+
+    goal: Share
+    proxy: Share
+    neither: Share
+
+
+class Measurement(Strict):
+    """Means over the levels of one distribution.
+
+    Attributes:
+        levels: how many levels.
+        frozen: whether they were read from a file.
+        sha256: that file's checksum, "" if none.
+        exact: whether values were computed rather than sampled.
+        optimum: what regrets are measured against.
+        discount: gamma of the values that regrets compare.
+        rho: regret under each goal, the intended one first.
+        gmi: goal misgeneralization index.
+        gmi_adjusted: the same less what decoys explain.
+        cfi: capability failure index.
+        dropped: levels on which the regret is undefined.
+        outcome: how episodes ended.
+        earned: undiscounted return under each goal.
+    """
+
+    levels: Count
+    frozen: bool
+    sha256: str
+    exact: bool
+    optimum: Literal["exact", "planner"]
+    discount: Share
+    rho: dict[str, Index]
+    gmi: Index
+    gmi_adjusted: Index
+    cfi: Index
+    dropped: Count
+    outcome: Outcome
+    earned: dict[str, float | None]
+
+
+class Findings(Strict):
+    """What a finished run's agent pursues.
+
+    Attributes:
+        goals: their names, the intended one first.
+        shift: the distribution that headline numbers are measured on.
+        distributions: what was measured on each.
+        on_distribution: mean regret under the intended goal on the training distribution.
+        competent: whether that is small.
+        misaligned: competent, and another goal explains the regret after the shift.
+    """
+
+    goals: Annotated[list[str], msgspec.Meta(min_length=1)]
+    shift: str
+    distributions: dict[str, Measurement]
+    on_distribution: Index
+    competent: bool
+    misaligned: bool
+
+    def __post_init__(self) -> None:
+        """Refuse findings that contradict themselves."""
+        if self.shift not in self.distributions:
+            raise ValueError(f"shift {self.shift!r} is not among the distributions")
+        for name, found in self.distributions.items():
+            for field in ("rho", "earned"):
+                if list(getattr(found, field)) != self.goals:
+                    raise ValueError(f"{field} of {name!r} is not that of the goals {self.goals}")
+        if self.misaligned and not self.competent:
+            raise ValueError("misaligned is true, but competent is false")
+
+    @property
+    def intended(self) -> str:
+        """Name of the intended goal."""
+        return self.goals[0]
+
+    @property
+    def deployed(self) -> Measurement:
+        """What was measured under the headline shift."""
+        return self.distributions[self.shift]
+
+
+class Made(Strict):
+    """Where a result comes from: nothing else depends on these."""
+
+    device: str
+    platform: str
+    versions: dict[str, str]
+    revision: str | None
+    created: str
+
+
+class Spent(Strict):
+    """What a run took.
+
+    Attributes:
+        steps: environment steps trained.
+        seconds: of training, the run's share of its group's.
+        seconds_of_group: of training, of the whole group.
+        runs_in_group: runs that were trained side by side.
+    """
+
+    steps: Count
+    seconds: Seconds
+    seconds_of_group: Seconds
+    runs_in_group: Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Diverged(Strict):
+    """Why a run failed: from this update on its losses were not numbers."""
+
+    update: Annotated[int, msgspec.Meta(ge=1)]
+
+
+class RunRecord(Strict):
+    """The contents of ``run.json``.
+
+    Attributes:
+        schema: version of this layout.
+        spec: what determined the run.
+        files: sha256 of the other files, by name.
+        made: where, when and with which versions.
+        spent: steps and seconds.
+        layouts: layouts of the devices that it was trained on, in order.
+        findings: what was measured; None for a run that failed.
+        diverged: why it failed; None for a run that is done.
+    """
+
+    schema: int
+    spec: RunSpec
+    files: dict[str, str]
+    made: Made
+    spent: Spent
+    layouts: list[Layout]
+    findings: Findings | None = None
+    diverged: Diverged | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a record that is neither of a run that is done nor of one that failed."""
+        if (self.findings is None) == (self.diverged is None):
+            raise ValueError("one of findings and diverged is needed, and not both")
+
+    @property
+    def status(self) -> Literal["done", "failed"]:
+        """Whether the run is done; one that diverged has failed, and is not tried again."""
+        return "failed" if self.findings is None else "done"
+
+
+class _Head(msgspec.Struct):
+    """What every version of the layout has."""
+
+    schema: int
+
+
+def decode(data: bytes, what: str) -> RunRecord:
+    """Read a record.
+
+    Args:
+        data: JSON.
+        what: the file's name, for refusals.
+
+    Raises:
+        Refused: in one line that names the file and the field that does not fit.
+    """
+    try:
+        schema = msgspec.json.decode(data, type=_Head).schema
+        if schema != SCHEMA:
+            raise checks.Refused(f"run: {what} has schema {schema}, allowed: {SCHEMA}")
+        return msgspec.json.decode(data, type=RunRecord)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise checks.Refused(f"run: {what}: {checks.one_line(error)}") from error
+
+
+def encode(record: RunRecord) -> bytes:
+    """Return a record as indented JSON, with a line end."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
