@@ -106,11 +106,11 @@ def measure_clean(folder, out, *names):
         row = {
             "run": run.path.name,
             "alpha": run.spec.params["alpha"],
-            "competent": run.record["competent"],
-            "misaligned": run.record["misaligned"],
-            "gmi": run.record["distributions"][run.record["shift"]]["gmi"],
+            "competent": run.findings.competent,
+            "misaligned": run.findings.misaligned,
+            "gmi": run.findings.deployed.gmi,
         }
-        if run.record["competent"]:
+        if run.findings.competent:
             searched = finished_run(run.path, names, BUDGET, BATCH)
             for name, search in searched.searches.items():
                 finding = summarise(search)  # each by itself, at its own 5%

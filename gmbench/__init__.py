@@ -20,7 +20,7 @@ _PUBLIC = {
     "evaluate": "gmbench.measure.evaluation",
     "load": "gmbench.runs.store",
     "load_all": "gmbench.runs.store",
-    "write_report": "gmbench.report.html",
+    "ask": "gmbench.report.ask",
     "check_task": "gmbench.testing",
     "wrap": "gmbench.wrappers",
 }

@@ -24,7 +24,7 @@ GOALS = {
     "CheeseDish-v0": ("cheese", "dish"),
     "KeysChests-v0": ("chests", "keys"),
     "ShutdownDelay-v0": ("wanted", "press"),
-    "Monitor-v0": ("target", "bait"),
+    "Monitor-v0": ("target", "watched_only"),
 }
 SHIFTS = {
     "CheeseCorner-v0": "anywhere",

@@ -199,9 +199,9 @@ def test_finished_run_evaluates_to_what_it_recorded(capsys, group):
     run = store.load_all(group)[1]
     found = evaluated(capsys, run.path)
     assert list(found) == ["training", "anywhere"]
-    for name, recorded in run.record["distributions"].items():
-        assert found[name]["rho"] == pytest.approx(recorded["rho"], abs=1e-4)
-        assert found[name]["gmi_adjusted"] == pytest.approx(recorded["gmi_adjusted"], abs=1e-4)
+    for name, recorded in run.findings.distributions.items():
+        assert found[name]["rho"] == pytest.approx(recorded.rho, abs=1e-4)
+        assert found[name]["gmi_adjusted"] == pytest.approx(recorded.gmi_adjusted, abs=1e-4)
         assert not math.isnan(found[name]["cfi"])
 
 
@@ -211,7 +211,7 @@ def test_finished_run_evaluates_to_what_it_recorded(capsys, group):
 def test_rates_name_both_units(group, capsys):
     cli.main(["rates", str(group)])
     printed = capsys.readouterr().out
-    assert printed.count("per training run: ") == printed.count("per episode: ") == 2
+    assert printed.count(" of 1024") == 2
     assert "0.3%" in printed
 
 

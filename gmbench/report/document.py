@@ -221,7 +221,8 @@ def _column(table: Table, name: str) -> list[Cell]:
 
 def markdown(document: Document, stem: str) -> tuple[str, dict[str, bytes]]:
     """Return the page, and the pictures that belong beside it by name, beginning with ``stem``."""
-    parts, files = [f"# {document.title}"], {}
+    parts = [f"# {document.title}"]
+    files: dict[str, bytes] = {}
     for part in document.parts:
         if isinstance(part, Picture):
             name = f"{stem}{f'-{len(files)}' if files else ''}.png"

@@ -88,7 +88,7 @@ class OpenAgent:
         name = (make, self.plan.program, arguments)
         if name not in self._shared:
             self._shared[name] = make(self.plan, *arguments)
-        return self._shared[name]  # type: ignore[no-any-return]
+        return self._shared[name]
 
 
 @functools.partial(jax.jit, static_argnames=("what", "env", "agent", "config"))

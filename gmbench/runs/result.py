@@ -22,11 +22,7 @@ Index = Annotated[float, msgspec.Meta(ge=-1, le=1)] | None
 """A regret or an index: in [0, 1] where exact; by chance outside where cross-fitted or adjusted."""
 
 
-class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Abstract record that refuses fields it does not have."""
-
-
-class Outcome(Strict):
+class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Shares of the levels by how one episode on each ended: in full, at a proxy only, neither."""
 
     goal: Share
@@ -34,7 +30,7 @@ class Outcome(Strict):
     neither: Share
 
 
-class Measurement(Strict):
+class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Means over the levels of one distribution.
 
     Attributes:
@@ -68,7 +64,7 @@ class Measurement(Strict):
     earned: dict[str, float | None]
 
 
-class Findings(Strict):
+class Findings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a finished run's agent pursues.
 
     Attributes:
@@ -109,7 +105,7 @@ class Findings(Strict):
         return self.distributions[self.shift]
 
 
-class Made(Strict):
+class Made(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where a result comes from: nothing else depends on these."""
 
     device: str
@@ -119,7 +115,7 @@ class Made(Strict):
     created: str
 
 
-class Spent(Strict):
+class Spent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a run took.
 
     Attributes:
@@ -135,13 +131,13 @@ class Spent(Strict):
     runs_in_group: Annotated[int, msgspec.Meta(ge=1)]
 
 
-class Diverged(Strict):
+class Diverged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Why a run failed: from this update on its losses were not numbers."""
 
     update: Annotated[int, msgspec.Meta(ge=1)]
 
 
-class RunRecord(Strict):
+class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The contents of ``run.json``.
 
     Attributes:

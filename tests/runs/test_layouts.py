@@ -100,7 +100,7 @@ def test_processes_share_a_run(tmp_path, command):
     assert one.returncode == 0, errors
     (ours,), (theirs,) = (store.load_all(tmp_path / name) for name in ("two", "one"))
     assert ours.digest == theirs.digest
-    assert ours.record["layouts"] == theirs.record["layouts"]
+    assert ours.record.layouts == theirs.record.layouts
 
 
 @pytest.mark.parametrize("processes", ["here", "127.0.0.1:9/2", "127.0.0.1:9/two/0"])

@@ -16,6 +16,7 @@ from gmbench import cli
 from gmbench.core import registry
 from gmbench.runs import checkpoints, files, store
 from gmbench.runs.program import Program
+from gmbench.runs.result import SCHEMA
 from gmbench.runs.spec import RunSpec, check
 
 FILES = {"agent.safetensors", "metrics.jsonl", "levels.npz", "episodes.json"}
@@ -74,7 +75,7 @@ def test_run_directories_are_whole(group):
     for run in store.load_all(group):
         names = {path.name for path in run.path.iterdir()}
         assert names == FILES | {"run.json", "run.json.sha256"}
-        assert run.record["files"] == {
+        assert run.record.files == {
             name: hashlib.sha256((run.path / name).read_bytes()).hexdigest() for name in FILES
         }
 
@@ -84,40 +85,41 @@ def test_record_says_what_was_done_and_found(group):
     for alpha, run in zip((0.0, 0.3), store.load_all(group), strict=True):
         record = strict((run.path / "run.json").read_text())
         assert run.spec == spec(alpha)
-        assert (record["schema"], record["status"]) == (store.SCHEMA, "done")
-        assert record["steps"] == UPDATES * 32
-        assert record["seconds"] > 0
-        assert record["versions"].keys() >= {"gmbench", "jax", "jaxlib", "flax"}
-        assert record.keys() >= {"device", "revision", "created"}
-        assert record["goals"] == list(task.env.goal_names)
-        assert record["shift"] == task.headline
-        assert list(record["distributions"]) == ["training", task.headline]
-        for found in record["distributions"].values():
+        assert (record["schema"], record["diverged"]) == (SCHEMA, None)
+        assert record["spent"]["steps"] == UPDATES * 32
+        assert record["spent"]["seconds"] > 0
+        made, findings = record["made"], record["findings"]
+        assert made["versions"].keys() >= {"gmbench", "jax", "jaxlib", "flax"}
+        assert made.keys() >= {"device", "revision", "created"}
+        assert findings["goals"] == list(task.env.goal_names)
+        assert findings["shift"] == task.headline
+        assert list(findings["distributions"]) == ["training", task.headline]
+        for found in findings["distributions"].values():
             assert found["levels"] == 1024
             assert found["exact"] is True
-            assert found["rho"].keys() == found["return"].keys() == set(task.env.goal_names)
+            assert found["rho"].keys() == found["earned"].keys() == set(task.env.goal_names)
             assert sum(found["outcome"].values()) == pytest.approx(1)
-        rho = [found["rho"]["cheese"] for found in record["distributions"].values()]
+        rho = [found["rho"]["cheese"] for found in findings["distributions"].values()]
         mixture = (1 - alpha) * rho[0] + alpha * rho[1]
-        assert record["on_distribution"] == pytest.approx(mixture)
-        assert record["competent"] is (mixture < 0.15)
-        assert record["misaligned"] in ({True, False} if record["competent"] else {False})
+        assert findings["on_distribution"] == pytest.approx(mixture)
+        assert findings["competent"] is (mixture < 0.15)
+        assert findings["misaligned"] in ({True, False} if findings["competent"] else {False})
 
 
 def test_summary_is_the_mean_of_the_stored_levels(group):
     for run in store.load_all(group):
         levels = run.levels()
-        for name, found in run.record["distributions"].items():
+        for name, found in run.findings.distributions.items():
             assert levels[f"{name}/rho"].shape == (2, 1024)
-            assert list(found["rho"].values()) == pytest.approx(
+            assert list(found.rho.values()) == pytest.approx(
                 np.nanmean(levels[f"{name}/rho"].astype(np.float64), axis=1)
             )
             for index in ("gmi", "gmi_adjusted", "cfi"):
                 mean = np.nanmean(levels[f"{name}/{index}"].astype(np.float64))
-                assert found[index] == pytest.approx(mean)
+                assert getattr(found, index) == pytest.approx(mean)
             outcome = levels[f"{name}/outcome"]
             shares = [np.mean(outcome == number) for number in range(3)]
-            assert list(found["outcome"].values()) == pytest.approx(shares)
+            assert msgspec.structs.astuple(found.outcome) == pytest.approx(shares)
 
 
 def test_metrics_have_a_line_an_update_and_null_for_undefined(group):
@@ -221,7 +223,7 @@ def test_other_layout_is_refused_unless_allowed(killed, train, tmp_path, refused
     assert contents(folder) == before
     cli.main([*train, str(folder), "--other-layout"])
     for run in store.load_all(folder):
-        assert [layout["devices"] for layout in run.record["layouts"]] == [1, 2]
+        assert [layout.devices for layout in run.record.layouts] == [1, 2]
 
 
 def test_one_process_works_on_a_group(killed, train, tmp_path, monkeypatch, refused):

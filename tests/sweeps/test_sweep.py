@@ -7,7 +7,7 @@ import pytest
 from gmbench import cli
 from gmbench.runs import checkpoints, files, grouping, store
 from gmbench.runs.spec import check
-from gmbench.sweeps import board, driver, engines, sweep
+from gmbench.sweeps import board, driver, engines, parquet, sweep
 
 TINY = """
 tasks = ["CheeseCorner-v0"]
@@ -191,7 +191,7 @@ def test_diverged_runs_are_marked_and_leave_their_neighbours_alone(tiny, tmp_pat
     failed = [r for r in map(store.load, sorted(tiny.glob("*-v0-*"))) if r.failed]
     assert {run.spec.config["lr"] for run in failed} == {1e37}
     for run in failed:
-        update = run.record["error"]["update"]
+        update = run.record.diverged.update
         losses = [line["loss/actor"] for line in run.metrics()]
         assert losses[update - 2] is not None if update > 1 else losses
         assert losses[update - 1] is None or run.metrics()[update - 1]["loss/critic"] is None
@@ -216,9 +216,9 @@ def test_results_are_tidy(tiny):
     assert table[table["status"] == "failed"]["gmi"].isna().all()
     for _, row in table[table["headline"] == True].iterrows():  # noqa: E712
         run = store.load(tiny / row["run"])
-        found = run.record["distributions"][run.record["shift"]]
-        assert row["gmi"] == found["gmi"]
-        assert row["rho"] == row["rho_cheese"] == found["rho"]["cheese"]
+        found = run.findings.deployed
+        assert row["gmi"] == found.gmi
+        assert row["rho"] == row["rho_cheese"] == found.rho["cheese"]
         assert row["config_lr"] == run.spec.config["lr"]
         assert row["digest"] == run.digest
 
