@@ -11,11 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from gmbench.agents import networks
 
 from gmbench import bench
 from gmbench.bench import costs, plot, scaling, timing, training
 from gmbench.bench.linen import in_linen, linen_network
+from gmbench.core import registry
 
 CHECK = Path(__file__).parent.parent / "benchmarks" / "check.py"
 SMALL = bench.Options(
@@ -78,7 +78,7 @@ def test_train():
 def test_operations_are_those_of_the_layers():
     """Forward once; back to weights and, but for the first layer, to what went in."""
     plan = training.make_plan(SMALL)
-    batch = plan.config.steps_per_update // plan.config.num_minibatches
+    batch = plan.needs.steps_per_update // plan.config.num_minibatches
     first, others = 75 * 128, 128 * 64 + 64 * 6
     expected = (
         2
@@ -149,7 +149,7 @@ def test_ratios_are_committed_for_what_has_a_yardstick():
 
 @pytest.mark.parametrize(("name", "size"), [("mlp", 5), ("impala_small", 9)])
 def test_the_reference_is_the_same_network(name, size):
-    network = networks.build(name, num_actions=5)
+    network = registry.make_network(name)(num_actions=5)
     key_seen, key_weights = jax.random.split(jax.random.key(0))
     seen = jax.random.bernoulli(key_seen, shape=(size, size, 3, 7))
     params = network.init(key_weights, seen[..., 0])["params"]
@@ -167,7 +167,7 @@ def test_the_reference_is_the_same_network(name, size):
 
 
 def test_the_reference_takes_the_place_of_the_network():
-    network = networks.build("impala_small", num_actions=5)
+    network = registry.make_network("impala_small")(num_actions=5)
     seen = jnp.zeros((9, 9, 3, 7), bool)
     weights = network.init(jax.random.key(0), seen[..., 0])
 

@@ -73,8 +73,8 @@ def _seeds(options: Options, count: int, devices: int = 1) -> Side:
     program = Program([dataclasses.replace(plan, spec=run) for run in runs])
     return Side(
         f"{count} seeds" + (f", each on {devices} devices" if devices > 1 else ""),
-        float(plan.config.steps_per_update * count),
+        float(plan.needs.steps_per_update * count),
         "training steps/s",
-        lambda states: program.compiled.training(states)[0],
+        lambda states: program.compiled.training()(states)[0],
         program.start(),
     )

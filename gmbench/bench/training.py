@@ -37,7 +37,7 @@ def train(options: Options) -> list[Row]:
     rollouts take, and how the operations of its updates compare with a matrix product's rate.
     """
     plan = make_plan(options)
-    steps = float(plan.config.steps_per_update * UPDATES)
+    steps = float(plan.needs.steps_per_update * UPDATES)
 
     def side(name: str, make: Callable[[], tuple[Any, Any]]) -> Side:
         program, first = make()
@@ -81,20 +81,22 @@ def begun(plan: spec.Plan) -> Any:
     params = jax.tree.map(jnp.asarray, plan.params)
     # So many that the learning rate stays as it was at the start.
     coming = jnp.float32(1e6)
-    init: Any = plan.agent.init
-    return init(plan.task.env, plan.config, jax.random.key(0), params, rates, coming)
+    init: Any = plan.agent.learner and plan.agent.learner.init
+    mitigate = plan.stages[0].mitigate
+    return init(plan.task.env, plan.config, mitigate, jax.random.key(0), params, rates, coming)
 
 
 def whole(plan: spec.Plan, linen: bool = False) -> tuple[Callable[[Any], Any], Any]:
     """Return the program of some updates, and the state that it begins with."""
-    train_chunk: Any = plan.agent.train_chunk
+    train_chunk: Any = plan.agent.learner and plan.agent.learner.train_chunk
+    given = (plan.task.env, plan.config, plan.stages[0].mitigate, UPDATES)
 
     # A function of its own for each call, or JAX would reuse what it traced for the other network.
     def program(state: Any) -> Any:
         if not linen:
-            return train_chunk(plan.task.env, plan.config, UPDATES, state)[0]
+            return train_chunk(*given, state)[0]
         with nn.intercept_methods(in_linen):
-            return train_chunk(plan.task.env, plan.config, UPDATES, state)[0]
+            return train_chunk(*given, state)[0]
 
     return program, jax.jit(lambda: begun(plan))()
 
@@ -107,8 +109,7 @@ def _loss(network: Any, weights: Any, observations: Array) -> Array:
 def _network(plan: spec.Plan, batch: int) -> tuple[Any, Any, Array]:
     """Return the run's network, weights, and a minibatch of observations."""
     env = plan.task.env
-    networks = plan.agent.config.known
-    network = networks[plan.config.network](env.num_actions)
+    network = registry.make_network(plan.config.network)(env.num_actions)
     shape = (*env.observation_shape, batch)
     seen = jax.random.bernoulli(jax.random.key(0), 0.2, shape).astype(env.observation_dtype)
     return network, jax.jit(network.init)(jax.random.key(1), seen[..., 0]), seen
@@ -117,7 +118,7 @@ def _network(plan: spec.Plan, batch: int) -> tuple[Any, Any, Array]:
 def same_updates(plan: spec.Plan) -> tuple[Callable[[Any], Any], Any]:
     """Return a loop of as many gradient steps on minibatches as large, with nothing around it."""
     config = plan.config
-    network, weights, seen = _network(plan, config.steps_per_update // config.num_minibatches)
+    network, weights, seen = _network(plan, plan.needs.steps_per_update // config.num_minibatches)
     adam = optax.adam(1e-4)
 
     def step(carry: tuple[Any, Any, Array], _: None) -> tuple[Any, None]:
@@ -138,7 +139,7 @@ def same_updates(plan: spec.Plan) -> tuple[Callable[[Any], Any], Any]:
 def operations_of_an_update(plan: spec.Plan) -> float:
     """Return the floating-point operations of the network in all gradient steps of an update."""
     config = plan.config
-    network, weights, seen = _network(plan, config.steps_per_update // config.num_minibatches)
+    network, weights, seen = _network(plan, plan.needs.steps_per_update // config.num_minibatches)
     gradient = jax.grad(lambda weights, seen: _loss(network, weights, seen))
     counted: Any = jax.jit(gradient).lower(weights, seen).cost_analysis()
     return float(counted["flops"]) * config.update_epochs * config.num_minibatches

@@ -76,7 +76,7 @@ def evaluate(options: Options) -> list[Row]:
     agent, config = plan.agent, plan.config
     draw = _drawer(task, options)
     discount = jnp.float32(task.discount)
-    weights = agent.weights(jax.jit(lambda: begun(plan))())  # type: ignore[misc]
+    weights = jax.jit(lambda: begun(plan))().weights
     key, params = jax.random.key(0), task.training
 
     def program(given: tuple[Any, Any]) -> Any:

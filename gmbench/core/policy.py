@@ -21,12 +21,15 @@ class Policy(NamedTuple):
         value: ``(memory, state, observation) -> f32[]``, what the policy's critic expects to earn
             from here on: the discounted return of what training rewarded, at the discount of
             training. None for policies without a critic.
+        features: ``(memory, state, observation) -> {name: activation}``, the named activations of
+            the forward pass that ``act`` makes. None for policies without a network.
     """
 
     begin: Callable[[Level], Any]
     act: Callable[[Any, EnvState, Any], tuple[Any, Any]]
     memoryless: bool = True
     value: Callable[[Any, EnvState, Any], Any] | None = None
+    features: Callable[[Any, EnvState, Any], dict[str, Any]] | None = None
 
 
 def uniform(env: Environment[Any, Any]) -> Policy:

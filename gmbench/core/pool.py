@@ -102,7 +102,11 @@ def fill(
 
     The first ``envs`` levels are repeated at the end, so that every :func:`window` is contiguous.
     """
-    levels = draw(env, params, key, (count,))
+    return repeated(draw(env, params, key, (count,)), envs)
+
+
+def repeated(levels: Level, envs: int) -> Level:
+    """Repeat the first ``envs`` levels of a pool at its end."""
     return jax.tree.map(lambda leaf: jnp.concatenate([leaf, leaf[..., :envs]], axis=-1), levels)
 
 

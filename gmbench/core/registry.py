@@ -34,6 +34,8 @@ _tasks: dict[str, TaskFactory] = {}
 _sizes: dict[str, Sizes] = {}
 _agents: dict[str, Any] = {}
 _questions: dict[str, Any] = {}
+_mitigations: dict[str, Any] = {}
+_networks: dict[str, Any] = {}
 
 
 def task(id: str, sizes: Sizes = Sizes()) -> Callable[[TaskFactory], TaskFactory]:  # noqa: B008
@@ -60,6 +62,30 @@ def agent(name: str) -> Callable[[Any], Any]:
         if name in _agents:
             raise ValueError(f"agent: {name!r} is registered already")
         _agents[name] = definition
+        return definition
+
+    return register
+
+
+def mitigation(name: str) -> Callable[[Any], Any]:
+    """Register a mitigation's recipe under a name."""
+
+    def register(definition: Any) -> Any:
+        if name in _mitigations:
+            raise ValueError(f"mitigation: {name!r} is registered already")
+        _mitigations[name] = definition
+        return definition
+
+    return register
+
+
+def network(name: str, recurrent: bool = False) -> Callable[[Any], Any]:
+    """Register a network's constructor ``(num_actions, **settings)`` under a name."""
+
+    def register(definition: Any) -> Any:
+        if name in _networks:
+            raise ValueError(f"network: {name!r} is registered already")
+        _networks[name] = (definition, recurrent)
         return definition
 
     return register
@@ -148,3 +174,34 @@ def make_question(name: str) -> Any:
         ValueError: for an unknown name, offering the nearest.
     """
     return _questions[checks.known("question", name, question_names())]
+
+
+def mitigation_names() -> list[str]:
+    """Names of all registered mitigations, sorted."""
+    discover("gmbench.mitigations")
+    return sorted(_mitigations)
+
+
+def make_mitigation(name: str) -> Any:
+    """Return a registered mitigation's recipe.
+
+    Raises:
+        ValueError: for an unknown name, offering the nearest.
+    """
+    return _mitigations[checks.known("mitigation", name, mitigation_names())]
+
+
+def network_names(recurrent: bool = False) -> list[str]:
+    """Names of the registered networks without memory, or of those with, sorted."""
+    discover("gmbench.agents")
+    return sorted(name for name, (_, own) in _networks.items() if own is recurrent)
+
+
+def make_network(name: str) -> Any:
+    """Return a network's constructor.
+
+    Raises:
+        ValueError: for an unknown name, offering the nearest.
+    """
+    discover("gmbench.agents")
+    return _networks[checks.known("network", name, _networks)][0]

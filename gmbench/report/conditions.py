@@ -93,8 +93,13 @@ def shape_of(spec: RunSpec) -> dict[str, Any]:
 
 def params_of(spec: RunSpec) -> dict[str, float]:
     """Return the parameters of training that were set, alpha always."""
-    first = {f"first {name}": value for name, value in (spec.first or {}).items()}
-    return {name: float(value) for name, value in {"alpha": 0, **spec.params, **first}.items()}
+    return {name: float(value) for name, value in {"alpha": 0, **spec.params}.items()}
+
+
+def training_of(spec: RunSpec) -> dict[str, str]:
+    """Return in words what else training was: its mitigation and its stages, if any."""
+    told = {"mitigation": spec.mitigation} if spec.mitigation else {}
+    return told | {f"stage {n}": stage.words for n, stage in enumerate(spec.stages or [], 1)}
 
 
 def _grouped(
@@ -106,7 +111,7 @@ def _grouped(
     for run in sorted(runs, key=lambda run: (run.spec.task, run.spec.seed)):
         spec = run.spec
         params = params_of(spec)
-        how = (spec.view, spec.agent, spec.steps)
+        how = (spec.view, spec.agent, spec.steps, _text(training_of(spec)))
         condition = (*how, params["alpha"], _text(params), _text(spec.config))
         groups.setdefault((*where(spec), *condition), []).append(run)
     return [tuple(groups[key]) for key in sorted(groups)]
@@ -129,12 +134,13 @@ def _labels(firsts: Sequence[Run]) -> list[str]:
     for run in firsts:
         spec, steps = run.spec, f"{run.record.spent.steps:,}"
         own: dict[str, Any] = {"agent": spec.agent, "steps": steps, **spec.config}
-        parts.append((params_of(spec), {**params_of(spec), **own}))
+        always = {**params_of(spec), **training_of(spec)}
+        parts.append((always, {**always, **own}))
     named = {name for _, part in parts for name in part}
     differs = {name for name in named if len({str(part.get(name)) for _, part in parts}) > 1}
     shown = [
-        {name: value for name, value in part.items() if name in differs or name in params}
-        for params, part in parts
+        {name: value for name, value in part.items() if name in differs or name in always}
+        for always, part in parts
     ]
     return [", ".join(_pairs(settings)) for settings in shown]
 

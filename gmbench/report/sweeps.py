@@ -63,7 +63,7 @@ def print_plan(sweep: Sweep, engine: str, devices: int | None) -> None:
     progress = Console(stderr=True)
     for runs in track(programs, "compile and measure", console=progress, disable=not known):
         first = runs[0]
-        steps = len(runs) * first.updates * first.config.steps_per_update
+        steps = len(runs) * first.updates * first.needs.steps_per_update
         settings = {**first.spec.static, **first.spec.config}
         fixed = [f"{k}={v}" for k, v in settings.items() if k not in first.rates]
         cells = [" ".join([first.spec.task, first.spec.agent, *fixed]), str(len(runs))]

@@ -33,10 +33,9 @@ def weights_of(run: store.Run, plan: Plan) -> Any:
     """
     if run.failed:
         raise checks.Refused(f"run: {run.path.name!r} {run.why}, it has no agent")
-    program = Program([plan])
-    like = jax.eval_shape(lambda: program.weights(program.start()))
-    single = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), like)
-    return run.weights(single)
+    if plan.agent.learner is None:
+        raise checks.Refused(f"agent: {plan.spec.agent!r} does not learn, it has no weights")
+    return run.weights(plan.agent.learner.shapes(plan.task.env, plan.config))
 
 
 class Assessment(NamedTuple):

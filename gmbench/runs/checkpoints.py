@@ -6,6 +6,7 @@ written, last of all. What is damaged is passed over, and said to be: the one be
 """
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,17 +79,17 @@ def save(folder: Path, record: Record, states: bytes, metrics: bytes) -> None:
         _states(folder, old).unlink(missing_ok=True)
 
 
-def latest(folder: Path, like: Any) -> Checkpoint | None:
+def latest(folder: Path, like: Callable[[int], Any]) -> Checkpoint | None:
     """Return the newest undamaged checkpoint, or None if there is none.
 
     Args:
         folder: of the group.
-        like: shapes and dtypes of the states.
+        like: shapes and dtypes of the states after so many chunks.
     """
     chunks = found(folder)
     for chunk in chunks:
         try:
-            return _load(folder, chunk, like)
+            return _load(folder, chunk, like(chunk))
         except checks.Refused as damage:
             older = [other for other in chunks if other < chunk]
             instead = f"checkpoint {older[0]}" if older else "the start"

@@ -1,6 +1,7 @@
 """Train and measure a group of runs, chunk by chunk: stopping at any moment loses one at most."""
 
 import contextlib
+import functools
 import json
 import math
 import shutil
@@ -103,15 +104,16 @@ class Group:
         plan = self.first
         program = Program(self.plans, self.devices)
         record, states, metrics = self._begin(program)
-        a_chunk = plan.config.steps_per_update * plan.chunk * len(self.plans)
+        a_chunk = plan.needs.steps_per_update * plan.chunk * len(self.plans)
         chunks = plan.updates // plan.chunk
         label = f"train {plan.spec.task}"
         watch(Progress(label, record.steps, chunks * a_chunk))
         while record.chunk < chunks and not all(_diverged(metrics, len(self.plans))):
             began = time.monotonic()
-            if record.chunk == plan.half and any(own.spec.first for own in self.plans):
-                states = program.turn(states)
-            states, found = program.train_chunk(states)
+            stage = stage_of(plan, record.chunk)
+            if stage and record.chunk == plan.stages[stage - 1].until:
+                states = program.enter(states, stage)
+            states, found = program.train_chunk(states, stage)
             found = jax.tree.map(np.asarray, program.per_run(found))
             seconds = record.seconds + time.monotonic() - began
             metrics.append(found)
@@ -131,7 +133,9 @@ class Group:
 
     def _begin(self, program: Program) -> Checkpoint:
         """Return the last checkpoint on the devices, or the start."""
-        saved = checkpoints.latest(self.work, program.like)
+        # The states after a chunk are those of its stage, also where the next one begins another.
+        like = functools.cache(lambda chunk: program.like(stage_of(self.first, chunk - 1)))
+        saved = checkpoints.latest(self.work, like)
         here = program.layout
         if saved is None:
             first = Record(0, 0, 0.0, "", [], [here])
@@ -217,6 +221,11 @@ def _measured(
     }
 
 
+def stage_of(plan: Plan, chunk: int) -> int:
+    """Return the stage that a chunk belongs to, the first of both being 0."""
+    return next(place for place, stage in enumerate(plan.stages) if chunk < stage.until)
+
+
 def is_chief() -> bool:
     """Whether this process writes, of those that share a run."""
     return jax.process_index() == 0
@@ -257,11 +266,13 @@ def _diverged(metrics: Sequence[Metrics], runs: int) -> list[int | None]:
     """Return, for each run, the first update whose losses are not numbers any more, if any."""
     if not metrics:
         return [None] * runs
-    losses = [value for value in metrics[0] if value.startswith("loss/")]
-    sound = np.all(
-        [np.concatenate([np.isfinite(part[loss]) for part in metrics], 1) for loss in losses], 0
-    )
+    sound = np.concatenate([_sound(part) for part in metrics], axis=1)
     return [None if row.all() else int(np.argmin(row)) + 1 for row in sound]
+
+
+def _sound(part: Metrics) -> Any:
+    """Return in which updates of a chunk all losses are numbers, for each run."""
+    return np.all([np.isfinite(found) for name, found in part.items() if "loss/" in name], axis=0)
 
 
 def lines(plan: Plan, metrics: Sequence[Metrics], index: int) -> list[dict[str, Any]]:
@@ -269,7 +280,7 @@ def lines(plan: Plan, metrics: Sequence[Metrics], index: int) -> list[dict[str, 
     updates: list[dict[str, Any]] = []
     for part in metrics:
         for update in range(plan.chunk):
-            step = (len(updates) + 1) * plan.config.steps_per_update
+            step = (len(updates) + 1) * plan.needs.steps_per_update
             values = {name: float(found[index, update]) for name, found in sorted(part.items())}
             known = {name: x if math.isfinite(x) else None for name, x in values.items()}
             updates.append({"step": step, **known})

@@ -90,7 +90,7 @@ def measure(plans: Sequence[Plan], most: int, devices: int | None, timed: bool =
         states, _ = program.train_chunk(program.start())
         began = time.monotonic()
         jax.block_until_ready(program.train_chunk(states))
-        speed = count * first.config.steps_per_update / (time.monotonic() - began)
+        speed = count * first.needs.steps_per_update / (time.monotonic() - began)
     return Cost(count, needed, speed)
 
 

@@ -21,6 +21,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Key
 
 from gmbench.core import checks
+from gmbench.core.agent import Learner
 from gmbench.measure import evaluation, levels, recording
 from gmbench.runs import arrays
 from gmbench.runs.checkpoints import Layout
@@ -45,7 +46,8 @@ class Program:
         self.plans = list(plans)
         self.first = self.plans[0]
         here = jax.devices()  # those of all processes, where several share one run
-        copies = getattr(self.first.config, "devices", 1)
+        learner = self.first.agent.learner
+        copies = learner.needs(self.first.config).devices if learner else 1
         if jax.process_count() > 1 and copies != len(here):
             raise checks.Refused(
                 f"devices: {copies} for each run, but the {jax.process_count()} processes have "
@@ -93,22 +95,19 @@ class Program:
         given = self.compiled.copied((self.keys, *_traced(self.lanes)))
         return self.compiled.start(*put(given, self.compiled.spread))
 
-    def turn(self, states: Any) -> Any:
-        """Return the training states with the parameters of the second half, all else kept.
+    def enter(self, states: Any, stage: int) -> Any:
+        """Return the training states at the start of a stage other than the first."""
+        params = _stacked([plan.stages[stage].params for plan in self.lanes])
+        given = put(self.compiled.copied(params), self.compiled.spread)
+        return self.compiled.enter(stage)(states, given)
 
-        For agents whose state holds the parameters as ``params``, as PPO's does.
-        """
-        params = _stacked([plan.params for plan in self.lanes])
-        return states.replace(params=put(self.compiled.copied(params), self.compiled.spread))
+    def like(self, stage: int = 0) -> Any:
+        """Shapes and dtypes of the runs' training states in a stage."""
+        return jax.eval_shape(self.own, self.compiled.states(stage))
 
-    @property
-    def like(self) -> Any:
-        """Shapes and dtypes of the runs' training states."""
-        return jax.eval_shape(self.own, self.compiled.states)
-
-    def train_chunk(self, states: Any) -> Any:
+    def train_chunk(self, states: Any, stage: int = 0) -> Any:
         """``states -> (states, metrics)``; the given states are donated."""
-        return self.compiled.train_chunk(states)
+        return self.compiled.train_chunk(stage)(states)
 
     def per_run(self, tree: Any) -> Any:
         """Return each run's part of what training returns: one lane, and its first copy."""
@@ -116,7 +115,7 @@ class Program:
 
     def weights(self, states: Any) -> Any:
         """Return the part of the training states that the finished agents consist of."""
-        return self.per_run(self.first.agent.weights(states))  # type: ignore[misc]
+        return self.per_run(_learner(self.first).weights(states))
 
     def evaluate(self, weights: Any, distribution: str) -> tuple[evaluation.Evaluation, Any]:
         """Return each run's results on a distribution (leading run axis), and the level set."""
@@ -185,6 +184,7 @@ class Compiled:
         self.spread = NamedSharding(mesh, PartitionSpec(*axes))
         self.traces = 0
         self._measured: dict[str, Any] = {}
+        self._trained: dict[int, Any] = {}
 
     def copied(self, tree: Any) -> Any:
         """Repeat what belongs to each run for each of its copies."""
@@ -209,21 +209,27 @@ class Compiled:
 
     @functools.cached_property
     def start(self) -> Any:
-        """``(keys, params, rates, updates) -> states``."""
+        """``(keys, params, rates, updates) -> states``, at the start of the first stage."""
         plan = self.plan
-        assert plan.agent.init is not None
-        return self._sharded(
-            jax.vmap(functools.partial(plan.agent.init, plan.task.env, plan.config))
-        )
+        begin = functools.partial(_learner(plan).init, plan.task.env, plan.config)
+        return self._sharded(jax.vmap(functools.partial(begin, plan.stages[0].mitigate)))
 
-    @functools.cached_property
-    def training(self) -> Any:
+    @functools.cache  # noqa: B019 (programs are few, and remembered on purpose)
+    def enter(self, stage: int) -> Any:
+        """``(states, params) -> states`` at the start of another stage."""
+        plan = self.plan
+        enter = functools.partial(_learner(plan).enter, plan.task.env, plan.config)
+        return self._sharded(jax.vmap(functools.partial(enter, plan.stages[stage].mitigate)))
+
+    def training(self, stage: int = 0) -> Any:
         """``states -> (states, metrics)``, to be compiled; the given states are donated."""
         plan = self.plan
+        train = functools.partial(_learner(plan).train_chunk, plan.task.env, plan.config)
+        mitigate = plan.stages[stage].mitigate
 
         def chunk(state: Any) -> Any:
             self.traces += 1
-            return plan.agent.train_chunk(plan.task.env, plan.config, plan.chunk, state)  # type: ignore[misc]
+            return train(mitigate, plan.chunk, state)
 
         # On CPU a device's runs go one after another, each in the cache, and its matrix products
         # stay plain ones; an accelerator is filled by stepping all of them at once.
@@ -231,25 +237,36 @@ class Compiled:
         together = functools.partial(jax.lax.map, chunk) if on_cpu else jax.vmap(chunk)
         return self._sharded(together, donate_argnums=0)
 
-    @functools.cached_property
-    def train_chunk(self) -> Any:
-        """``training``, compiled: what was compiled to be measured need not be again to be run."""
-        return self.training.lower(self.states).compile()
+    def train_chunk(self, stage: int = 0) -> Any:
+        """``training``, compiled: what was compiled to be measured need not be again to be run.
 
-    @functools.cached_property
-    def states(self) -> Any:
-        """Shapes, dtypes and places of the training states."""
+        Stages without a mitigation share what is compiled: they differ in parameters alone.
+        """
+        alike = next(
+            place
+            for place, each in enumerate(self.plan.stages)
+            if not (each.mitigate.members or self.plan.stages[stage].mitigate.members)
+            or place == stage
+        )
+        if alike not in self._trained:
+            self._trained[alike] = self.training(alike).lower(self.states(alike)).compile()
+        return self._trained[alike]
+
+    def states(self, stage: int = 0) -> Any:
+        """Shapes, dtypes and places of the training states in a stage."""
         alike = [self.plan] * self.lanes
-        given = self.copied((_keys(alike), *_traced(alike)))
+        states = jax.eval_shape(self.start, *self.copied((_keys(alike), *_traced(alike))))
+        if stage:
+            params = self.copied(_stacked([each.stages[stage].params for each in alike]))
+            states = jax.eval_shape(self.enter(stage), states, params)
         return jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=self.spread),
-            jax.eval_shape(self.start, *given),
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=self.spread), states
         )
 
     @property
     def bytes(self) -> int:
         """What training takes of each device's memory, states and temporaries, as compiled."""
-        stated = self.train_chunk.memory_analysis()
+        stated = self.train_chunk().memory_analysis()
         return int(stated.argument_size_in_bytes + stated.temp_size_in_bytes)
 
     @functools.cached_property
@@ -315,6 +332,12 @@ class Compiled:
         return jax.jit(single)
 
 
+def _learner(plan: Plan) -> Learner:
+    """Return how a plan's agent is trained; only agents that learn get here."""
+    assert plan.agent.learner is not None
+    return plan.agent.learner
+
+
 _REMEMBERED: OrderedDict[Any, Compiled] = OrderedDict()
 
 
@@ -340,7 +363,7 @@ def _stacked(params: Sequence[Any]) -> Any:
 
 def _traced(plans: Sequence[Plan]) -> tuple[Any, Any, Any]:
     """Return what may differ between runs of one program: parameters, rates, and the updates."""
-    params = _stacked([plan.first for plan in plans])
+    params = _stacked([plan.stages[0].params for plan in plans])
     rates = {
         name: np.array([plan.rates[name] for plan in plans], np.float32) for name in plans[0].rates
     }

@@ -1,19 +1,45 @@
 """``RunSpec``: everything that determines a training run."""
 
 import dataclasses
+import functools
 import hashlib
+import itertools
+import re
 from typing import Any
 
 import msgspec
 
 from gmbench import wrappers
 from gmbench.core import checks, registry
-from gmbench.core.agent import Agent
+from gmbench.core.agent import Agent, Needs
 from gmbench.core.params import EnvParams
 from gmbench.core.task import Task
+from gmbench.runs.mitigate import Mitigating, typed
+from gmbench.runs.mitigate import read as read_mitigation
 
 KEYS = ("threefry2x32", "rbg", "unsafe_rbg")
 """JAX's generators of random numbers."""
+
+
+class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A part of a training.
+
+    Attributes:
+        share: of the run's steps; the shares of all stages add up to 1.
+        params: training parameters that differ from the run's own.
+        mitigation: as in a RunSpec; unset, it is the run's own.
+    """
+
+    share: float
+    params: dict[str, int | float] = {}
+    mitigation: str | None = None
+
+    @property
+    def words(self) -> str:
+        """The stage as the command line takes it: ``0.5:phase=0``."""
+        settings = [f"{name}={value:g}" for name, value in self.params.items()]
+        settings += [] if self.mitigation is None else [f"mitigation={self.mitigation}"]
+        return f"{self.share:g}{':' if settings else ''}{','.join(settings)}"
 
 
 class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,8 +57,8 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         keys: how random numbers are made, one of :data:`KEYS`. Those of ``threefry2x32`` depend on
             the key alone; the others are faster on accelerators, but depend on device, version of
             XLA, and on how many runs are trained side by side.
-        first: training parameters of the first half of the updates where they differ from
-            ``params``; unset for a training of one piece.
+        mitigation: what changes training, as :mod:`gmbench.runs.mitigate` reads it; unset for none.
+        stages: parts of the training, one after another; unset for a training of one piece.
     """
 
     task: str
@@ -44,8 +70,9 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     steps: int = 1_000_000
     view: str = wrappers.PLANES
     keys: str = KEYS[0]
-    # Unset, it is not encoded at all: ids of runs of one piece are what they were without it.
-    first: dict[str, int | float] | msgspec.UnsetType = msgspec.UNSET
+    # Unset, they are not encoded at all: ids of runs without them are what they were.
+    mitigation: str | msgspec.UnsetType = msgspec.UNSET
+    stages: list[Stage] | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def id(self) -> str:
@@ -62,9 +89,30 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Readable directory name: task, what differs, seed and id."""
         settings = {**self.static, **self.params}
         parts = [f"{key}{value}" for key, value in sorted(settings.items())]
-        parts += [f"first-{key}{value}" for key, value in sorted((self.first or {}).items())]
         parts += [] if self.view == wrappers.PLANES else [self.view]
+        parts += [_file_name(self.mitigation)] if self.mitigation else []
+        parts += [f"{len(self.stages)}stages"] if self.stages else []
         return "-".join([self.task, *parts, self.agent, f"seed{self.seed}", self.id])
+
+
+def _file_name(words: str) -> str:
+    """Return words with what file names do not bear left out."""
+    return re.sub(r"[^A-Za-z0-9.+=_]", "", words)[:60]
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedStage:
+    """A stage of a training, with what it names.
+
+    Attributes:
+        until: chunks of the training at whose end it is over.
+        params: parameters of its training distribution.
+        mitigate: its mitigation.
+    """
+
+    until: int
+    params: EnvParams
+    mitigate: Mitigating
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,22 +133,42 @@ class Plan:
     agent: Agent
     config: Any
 
-    @property
-    def first(self) -> EnvParams:
-        """Parameters of the training distribution in the first half of the updates."""
-        return self.params.override(**(self.spec.first or {}))
+    @functools.cached_property
+    def stages(self) -> tuple[PlannedStage, ...]:
+        """The stages of the training, in order; one for a training of one piece."""
+        spec, chunks = self.spec, self.updates // self.chunk
+        listed = spec.stages or [Stage(1.0)]
+        share, planned = 0.0, []
+        for place, stage in enumerate(listed):
+            share += stage.share
+            own = (spec.mitigation or "") if stage.mitigation is None else stage.mitigation
+            params = self.params.override(**stage.params)
+            mitigate = read_mitigation(own, self.task.env, f"stage{place}")
+            # The last one ends with the training, whatever the shares' rounding.
+            until = chunks if place + 1 == len(listed) else int(share * chunks + 1e-9)
+            planned.append(PlannedStage(until, params, mitigate))
+        return tuple(planned)
 
     @property
-    def half(self) -> int:
-        """Chunks in the first half of the updates."""
-        return self.updates // self.chunk // 2
+    def needs(self) -> Needs:
+        """What its training takes.
+
+        Raises:
+            Refused: if its agent does not learn.
+        """
+        if self.agent.learner is None:
+            raise checks.Refused(f"agent: {self.spec.agent!r} does not learn")
+        return self.agent.learner.needs(self.config)
 
     @property
     def rates(self) -> dict[str, float]:
-        """The agent's float settings, which may differ within one program."""
+        """The float settings of agent and mitigations, which may differ within one program."""
         fields = dataclasses.fields(self.config)
         values = {field.name: getattr(self.config, field.name) for field in fields}
-        return {name: value for name, value in values.items() if isinstance(value, float)}
+        own = {name: value for name, value in values.items() if isinstance(value, float)}
+        if not self.agent.learns:
+            return own
+        return own | {n: v for stage in self.stages for n, v in stage.mitigate.rates.items()}
 
     @property
     def chunk(self) -> int:
@@ -114,7 +182,7 @@ class Plan:
 
     @property
     def _least_updates(self) -> int:
-        return -(-self.spec.steps // int(self.config.steps_per_update))
+        return -(-self.spec.steps // self.needs.steps_per_update)
 
     @property
     def program(self) -> str:
@@ -125,8 +193,10 @@ class Plan:
             if not isinstance(value := getattr(self.config, field.name), float)
         }
         spec = self.spec
-        updates = self.updates if self.agent.learns else 0
-        key = [spec.task, spec.static, spec.view, spec.agent, spec.keys, static, updates]
+        learns = self.agent.learns
+        updates = self.updates if learns else 0
+        stages = [[each.until, each.mitigate.static] for each in self.stages] if learns else []
+        key = [spec.task, spec.static, spec.view, spec.agent, spec.keys, static, updates, stages]
         return msgspec.json.encode(key, order="deterministic").decode()
 
 
@@ -142,22 +212,23 @@ def check(spec: RunSpec) -> Plan:
     checks.integer("seed", spec.seed, 0, 2**31 - 2)
     checks.integer("steps", spec.steps, 1)
     checks.known("keys", spec.keys, KEYS)
-    fields = {field.name: field for field in dataclasses.fields(agent.config)}
-    settings: dict[str, Any] = {}
-    renamed = getattr(agent.config, "renamed", {})
-    for name, value in spec.config.items():
-        if name in renamed:
-            raise checks.Refused(f"{spec.agent} setting: {name!r} is now called {renamed[name]!r}")
-        checks.known(f"{spec.agent} setting", name, fields)
-        default = fields[name].default
-        if isinstance(default, float):
-            settings[name] = checks.number(name, value, 0)
-        elif isinstance(default, int):
-            settings[name] = checks.integer(name, value, 1)
-        else:
-            settings[name] = str(value)
-    params.override(**(spec.first or {}))  # refused here, before anything compiles
-    plan = Plan(spec, task, params, agent, agent.config(**settings))
-    if spec.first and agent.learns and plan.half < 1:
-        raise checks.Refused(f"steps: {spec.steps} are one update, which has no first half")
+    config = agent.config(**typed(spec.agent, agent.config, spec.config))
+    plan = Plan(spec, task, params, agent, config)
+    if agent.learns:
+        _check_stages(plan)
     return plan
+
+
+def _check_stages(plan: Plan) -> None:
+    """Refuse stages that cannot be trained, before anything compiles."""
+    shares = [checks.number("stage share", each.share, 0, 1) for each in plan.spec.stages or []]
+    if shares and abs(sum(shares) - 1) > 1e-6:
+        told = " + ".join(f"{share:g}" for share in shares)
+        raise checks.Refused(f"stages: shares {told} add up to {sum(shares):g}, 1 is needed")
+    ends = [0, *(stage.until for stage in plan.stages)]
+    for place, (begin, end) in enumerate(itertools.pairwise(ends), 1):
+        if end <= begin:
+            raise checks.Refused(
+                f"stages: number {place} of {len(plan.stages)} has no update of the "
+                f"{plan.updates} that steps {plan.spec.steps} allow"
+            )

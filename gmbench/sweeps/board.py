@@ -62,7 +62,7 @@ class Board:
         self._works = [folder / group.work_name(each) for each in ids]
         firsts = [check(specs[0]) for specs in index.groups]
         self._steps = [
-            plan.updates * plan.config.steps_per_update * len(specs)
+            plan.updates * plan.needs.steps_per_update * len(specs)
             for plan, specs in zip(firsts, index.groups, strict=True)
         ]
         self._first: tuple[float, int] | None = None

@@ -5,7 +5,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from gmbench.agents import networks
+from gmbench.agents import layers, networks
+
+from gmbench.core import registry
 
 ACTIONS = 5
 # Every kind of layer, and few enough of each to compile quickly.
@@ -14,7 +16,7 @@ TINY = {
     "impala": networks.Impala(ACTIONS, channels=(4, 6), hidden=8, blocks=1, pool_above=4),
 }
 tiny = pytest.mark.parametrize("network", TINY.values(), ids=TINY)
-CONVOLUTIONS = [networks.convolve_by_matmul, networks.convolve_by_library]
+CONVOLUTIONS = [layers.convolve_by_matmul, layers.convolve_by_library]
 
 
 def normal(seed: int, *shape: int) -> jax.Array:
@@ -74,7 +76,7 @@ def test_conv3x3_takes_the_weights_of_a_flax_convolution(platform, monkeypatch):
     images = normal(0, 4, 5, 6, 3)
     flax_conv = nn.Conv(8, (3, 3))
     weights = random_weights(flax_conv, images)
-    ours = networks.Conv3x3(8)
+    ours = layers.Conv3x3(8)
     planes = jnp.transpose(images, (3, 1, 2, 0))
 
     expected = jnp.transpose(flax_conv.apply(weights, images), (3, 1, 2, 0))
@@ -88,7 +90,7 @@ def test_conv3x3_takes_the_weights_of_a_flax_convolution(platform, monkeypatch):
 def test_the_platform_decides_how_to_convolve(platform, library, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: platform)
     planes = normal(0, 3, 5, 5)
-    traced = str(jax.make_jaxpr(lambda x: networks.Conv3x3(2).init(jax.random.key(0), x))(planes))
+    traced = str(jax.make_jaxpr(lambda x: layers.Conv3x3(2).init(jax.random.key(0), x))(planes))
     assert ("conv_general_dilated" in traced) is library
 
 
@@ -102,7 +104,7 @@ def test_max_pool_is_a_window_maximum_with_its_gradient(side):
         return jnp.transpose(pooled, (3, 1, 2, 0))
 
     expected, pull_expected = jax.vjp(reference, planes)
-    actual, pull_actual = jax.vjp(networks.max_pool, planes)
+    actual, pull_actual = jax.vjp(layers.max_pool, planes)
     assert actual.shape == (2, (side + 1) // 2, (side + 2) // 2, 3)
     close(actual, expected)
     cotangent = normal(1, *actual.shape)
@@ -174,9 +176,9 @@ def test_every_cell_and_channel_reaches_both_outputs(network):
         assert np.all(np.any(np.abs(jacobian.reshape(-1, 9, 8, 3)) > 0, axis=0))
 
 
-@pytest.mark.parametrize("name", networks.NETWORKS)
+@pytest.mark.parametrize("name", registry.network_names())
 def test_a_new_policy_is_nearly_uniform_and_its_value_moderate(name):
-    network = networks.build(name, ACTIONS)
+    network = registry.make_network(name)(ACTIONS)
     batch = observations(13, 13, 3, 16)
     weights = jax.jit(network.init)(jax.random.key(0), batch[..., 0])
     logits, value = jax.jit(network.apply)(weights, batch)
@@ -211,13 +213,13 @@ def test_weights_begin_with_the_variance_of_their_gain_and_biases_at_zero():
     ],
 )
 def test_pooling_depends_on_the_size_of_the_grid(name, side, flat):
-    network = networks.build(name, ACTIONS)
+    network = registry.make_network(name)(ACTIONS)
     shapes = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((side, side, 3), bool))
     assert shapes["params"]["Dense_0"]["kernel"].shape == (flat, 256)
 
 
 def test_settings_change_the_network():
-    network = networks.build("impala_small", ACTIONS, channels=(8,), hidden=32)
+    network = registry.make_network("impala_small")(ACTIONS, channels=(8,), hidden=32)
     shapes = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((5, 5, 2), bool))["params"]
     assert {name for name in shapes if name.startswith("Conv3x3")} == {
         "Conv3x3_0",
@@ -230,4 +232,4 @@ def test_settings_change_the_network():
 
 def test_an_unknown_name_is_refused_with_the_nearest():
     with pytest.raises(ValueError, match=r"network: unknown 'impala_smal'.*'impala_small'"):
-        networks.build("impala_smal", ACTIONS)
+        registry.make_network("impala_smal")

@@ -6,14 +6,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from gmbench.agents import ppo, ppo_gru
+from gmbench.agents import player as players
+from gmbench.agents import ppo, ppo_gru, rollout
 
 from gmbench.core import pool, registry
+from gmbench.core.mitigation import Mitigation
 from gmbench.wrappers import wrap
 
-KINDS = {"ppo": (ppo.Config, ppo.feed_forward), "ppo_gru": (ppo_gru.Config, ppo_gru.recurrent)}
+KINDS = {"ppo": (ppo.Config, players.feed_forward), "ppo_gru": (ppo_gru.Config, players.recurrent)}
 TASK = wrap(registry.make("CheeseCorner-v0", size=5, layout="open"), "window3")
 PARAMS = jax.tree.map(jnp.asarray, TASK.training.override(horizon=6))
+
+
+def plain(rates):
+    return Mitigation()
 
 
 def begun(name, **changes):
@@ -25,7 +31,7 @@ def begun(name, **changes):
         if isinstance(getattr(config, field.name), float)
     }
     key = jax.random.key(0)
-    state = ppo.init(player_of, TASK.env, config, key, PARAMS, rates, jnp.float32(100))
+    state = ppo.init(player_of, TASK.env, config, plain, key, PARAMS, rates, jnp.float32(100))
     return config, player_of(TASK.env, config), state
 
 
@@ -36,8 +42,8 @@ def test_learning_replays_what_acting_did(name):
 
     @jax.jit
     def both(state, key):
-        after, steps, _, _ = ppo._collect(player, TASK.env, config, state, key)
-        logits, values = player.replay(state.weights, state.memory, steps)
+        after, steps, _, _ = rollout.collect(player, TASK.env, config, Mitigation(), state, key)
+        logits, values, _ = player.replay(state.weights, state.memory, steps)
         log_probs = jax.nn.log_softmax(logits, axis=0)
         chosen = jnp.take_along_axis(log_probs, steps.action[None].astype(jnp.int32), axis=0)[0]
         return after, steps, chosen, values
@@ -52,10 +58,10 @@ def test_learning_replays_what_acting_did(name):
 
 def test_memory_is_emptied_between_episodes():
     config, player, state = begun("ppo_gru", num_steps=12)
-    _, steps, *_ = ppo._collect(player, TASK.env, config, state, jax.random.key(1))
+    _, steps, *_ = rollout.collect(player, TASK.env, config, Mitigation(), state, jax.random.key(1))
     garbage = jnp.full_like(state.memory, 3.0)
-    _, clean = player.replay(state.weights, state.memory, steps)
-    _, dirty = player.replay(state.weights, garbage, steps)
+    _, clean, _ = player.replay(state.weights, state.memory, steps)
+    _, dirty, _ = player.replay(state.weights, garbage, steps)
     fresh = np.cumsum(np.asarray(steps.ended), axis=0) - np.asarray(steps.ended) > 0
     assert fresh.any()
     assert np.allclose(clean[fresh], dirty[fresh], atol=1e-6)
@@ -64,7 +70,7 @@ def test_memory_is_emptied_between_episodes():
 
 def test_gradients_reach_back_through_time():
     config, player, state = begun("ppo_gru", num_steps=5)
-    _, steps, *_ = ppo._collect(player, TASK.env, config, state, jax.random.key(1))
+    _, steps, *_ = rollout.collect(player, TASK.env, config, Mitigation(), state, jax.random.key(1))
 
     def last_value(memory):
         return jnp.sum(player.replay(state.weights, memory, steps)[1][-1])
@@ -86,7 +92,7 @@ def test_the_trained_policy_carries_its_memory():
     seen = pool.observe(TASK.env, states)
     memory = pool.over_envs(policy.begin)(levels)
     by_batch, next_memory = pool.over_envs(policy.act)(memory, states, seen)
-    logits, _, expected = player.act(state.weights, player.begin(4), seen)
+    logits, _, expected, _ = player.act(state.weights, player.begin(4), seen)
     np.testing.assert_allclose(by_batch, jax.nn.log_softmax(logits, axis=0), atol=1e-5)
     np.testing.assert_allclose(next_memory, expected, atol=1e-6)
     assert np.any(next_memory != 0)

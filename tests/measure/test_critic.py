@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gmbench.core import checks, pool, registry
+from gmbench.core.mitigation import Mitigation
 from gmbench.core.policy import uniform
 from gmbench.measure import critic, exact, regret
 from gmbench.solve.oracle import oracle
@@ -233,7 +234,8 @@ def test_the_critic_of_an_agent_is_its_value_head(name, levels):
 
     @jax.jit
     def both(key, levels):
-        weights = agent.weights(agent.init(ENV, config, key, params, rates, jnp.float32(1)))
+        given = (lambda rates: Mitigation(), key, params, rates, jnp.float32(1))
+        weights = agent.learner.init(ENV, config, *given).weights
         found = []
         for each in (weights, raised(weights, jnp.float32(1))):
             policy = agent.policy(ENV, config, each)

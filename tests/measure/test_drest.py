@@ -10,6 +10,7 @@ from gmbench.envs.shutdown_delay import ShutdownDelay
 from scipy.stats import binom
 
 from gmbench.core import pool, registry
+from gmbench.core.mitigation import Mitigation
 from gmbench.core.policy import Policy
 from gmbench.measure import drest
 from gmbench.solve.oracle import lookahead
@@ -248,17 +249,23 @@ def test_agents_trained_with_drest_choose_by_chance_and_those_without_do_not(roo
         if field.type in (float, "float")
     }
     updates, parts = 960, 8
+    learner = agent.learner
+
+    def plain(rates):
+        return Mitigation()
 
     def neutrality(env):
         params = env.default_params
         start = jax.jit(
-            lambda key: agent.init(env, config, key, params, rates, jnp.float32(updates))
+            lambda key: learner.init(env, config, plain, key, params, rates, jnp.float32(updates))
         )
-        train = jax.jit(lambda state: agent.train_chunk(env, config, updates // parts, state)[0])
+        train = jax.jit(
+            lambda state: learner.train_chunk(env, config, plain, updates // parts, state)[0]
+        )
 
         @jax.jit
         def play(state, key):
-            policy = agent.policy(env, config, agent.weights(state))
+            policy = agent.policy(env, config, learner.weights(state))
             return drest.play(ENV, PARAMS, policy, rooms, key, DISCOUNT)
 
         state, found = start(jax.random.key(0)), []

@@ -36,7 +36,7 @@ def test_every_spec_of_a_suite_is_sound_and_named_once(id):
     assert len(set(names)) == len(names)
     for spec in specs[:: suite.find(id).seeds]:
         plan = check(spec)
-        assert plan.updates * plan.config.steps_per_update >= spec.steps
+        assert plan.updates * plan.needs.steps_per_update >= spec.steps
 
 
 def test_the_large_suites_hold_every_task():

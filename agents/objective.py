@@ -1,0 +1,135 @@
+"""The update of PPO: advantages, minibatches, the clipped objective and what a mitigation adds."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from gmbench.core.mitigation import Batch, Mitigation
+
+from .player import Player, Step
+
+DATA = "data"
+"""Name of the axis of the devices that share one run."""
+
+
+def adam() -> optax.GradientTransformation:
+    """Return the optimiser's direction, without its step size."""
+    return optax.scale_by_adam(eps=1e-5)
+
+
+def over_devices(combine: Callable[[Any, str], Any], config: Any, tree: Any) -> Any:
+    """Combine what each device of a run found, if there are several."""
+    return combine(tree, DATA) if config.devices > 1 else tree
+
+
+def advantages(
+    steps: Step, last_value: Float[Array, " envs"], rates: dict[str, Any]
+) -> Float[Array, "rollout envs"]:
+    """Generalised advantage estimation (Schulman et al. 2016, eq. 16)."""
+
+    def back(carry: tuple[Array, Array], step: Step) -> tuple[tuple[Array, Array], Array]:
+        advantage, next_value = carry
+        goes_on = jnp.where(step.terminated, jnp.float32(0), rates["gamma"])
+        surprise = step.reward + goes_on * next_value - step.value
+        advantage = surprise + goes_on * rates["gae_lambda"] * advantage
+        advantage = jnp.where(step.live, advantage, jnp.float32(0))
+        return (advantage, step.value), advantage
+
+    start = (jnp.zeros_like(last_value), last_value)
+    return jax.lax.scan(back, start, steps, reverse=True)[1]
+
+
+def learn(
+    player: Player,
+    config: Any,
+    mitigation: Mitigation,
+    state: Any,
+    begun: Any,
+    steps: Step,
+    advantages: Float[Array, "rollout envs"],
+    key: PRNGKeyArray,
+) -> tuple[Any, dict[str, Array]]:
+    """Take ``update_epochs * num_minibatches`` gradient steps on one rollout."""
+    rates = state.rates
+    left = jnp.maximum(1 - state.update / state.updates, 0)
+
+    def gradient_step(carry: tuple[Any, Any], batch: tuple[Any, Step, Array]) -> tuple[Any, Any]:
+        weights, optimiser = carry
+        (_, losses), gradients = jax.value_and_grad(_loss, has_aux=True)(
+            weights, player, mitigation, rates, *batch
+        )
+        gradients, losses = over_devices(jax.lax.pmean, config, (gradients, losses))
+        scale = jnp.minimum(1, rates["max_grad_norm"] / (optax.tree.norm(gradients) + 1e-6))
+        gradients = jax.tree.map(lambda leaf: leaf * scale, gradients)
+        with jax.numpy_dtype_promotion("standard"):  # optax raises floats to integer powers
+            directions, optimiser = adam().update(gradients, optimiser)
+        size = rates["lr"] * left
+        weights = jax.tree.map(lambda w, d: w - size * d, weights, directions)
+        return (weights, optimiser), losses
+
+    def epoch(carry: tuple[Any, Any], key: PRNGKeyArray) -> tuple[Any, Any]:
+        order = jax.random.permutation(key, config.share).reshape(config.num_minibatches, -1)
+
+        def minibatch(carry: tuple[Any, Any], chosen: Array) -> tuple[Any, Any]:
+            take = partial(jnp.take, indices=chosen, axis=-1)
+            batch = jax.tree.map(take, (begun, steps, advantages))
+            return gradient_step(carry, batch)
+
+        return jax.lax.scan(minibatch, carry, order)
+
+    keys = jax.random.split(key, config.update_epochs)
+    carry, losses = jax.lax.scan(epoch, (state.weights, state.optimiser), keys)
+    state = state.replace(weights=carry[0], optimiser=carry[1])  # type: ignore[attr-defined]
+    return state, jax.tree.map(jnp.mean, losses)
+
+
+def _loss(
+    weights: Any,
+    player: Player,
+    mitigation: Mitigation,
+    rates: dict[str, Any],
+    begun: Any,
+    steps: Step,
+    advantages: Float[Array, "rollout envs"],
+) -> tuple[Float[Array, ""], dict[str, Array]]:
+    """The clipped objective, the value loss and the entropy bonus, over live steps."""
+    logits, value, features = player.replay(weights, begun, steps)
+    share = _shares(steps)
+    log_probs = jax.nn.log_softmax(logits, axis=0)
+    taken = jnp.arange(logits.shape[0], dtype=jnp.int8)[:, None, None] == steps.action[None]
+    chosen = jnp.sum(jnp.where(taken, log_probs, jnp.float32(0)), axis=0)
+    log_ratio = chosen - steps.log_prob
+    ratio = jnp.exp(log_ratio)
+    centred = advantages - jnp.sum(advantages * share)
+    normal = centred / jnp.sqrt(jnp.sum(jnp.square(centred) * share) + 1e-8)
+    clipped = jnp.clip(ratio, 1 - rates["clip_eps"], 1 + rates["clip_eps"])
+    actor = -jnp.sum(jnp.minimum(ratio * normal, clipped * normal) * share)
+    critic = 0.5 * jnp.sum(jnp.square(value - steps.value - advantages) * share)
+    entropy = -jnp.sum(jnp.sum(jnp.exp(log_probs) * log_probs, axis=0) * share)
+    total = actor + rates["vf_coef"] * critic - rates["ent_coef"] * entropy
+    divergence = jnp.sum((ratio - 1 - log_ratio) * share)
+    losses = {"loss/actor": actor, "loss/critic": critic, "entropy": entropy, "kl": divergence}
+    if mitigation.loss:
+        seen = Batch(steps.observation, logits, value, advantages, share, features)
+        added, metrics = mitigation.loss(weights, seen)
+        total, losses = total + added, losses | {"loss/mitigation": added} | named(metrics)
+    return total, losses
+
+
+def named(metrics: dict[str, Array]) -> dict[str, Array]:
+    """Return a mitigation's metrics under the names they are logged by."""
+    return {f"mitigation/{name}": value for name, value in metrics.items()}
+
+
+def _shares(steps: Step) -> Float[Array, "rollout envs"]:
+    """Return the weight of each step in the loss: equal for live ones that may be learned from."""
+    if not steps.told:
+        live = steps.live.astype(jnp.float32)
+        return live / jnp.sum(live)
+    live = (steps.live & steps.told.learn).astype(jnp.float32)
+    return live / jnp.maximum(jnp.sum(live), 1)

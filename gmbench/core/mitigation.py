@@ -1,0 +1,198 @@
+"""``Mitigation``: small pure functions that change training, composed like optax transforms.
+
+Every hook is None by default, and a hook that is None costs nothing: without a mitigation training
+is what it was, to the bit. Batches of environments lie on the trailing axis.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from gmbench.core import checks
+from gmbench.core.env import Environment, Level
+from gmbench.core.params import EnvParams
+
+
+class Drawn(NamedTuple):
+    """Levels to be played.
+
+    Attributes:
+        levels: on the trailing axis.
+        ids: by which a level source knows them again.
+        learn: whether steps on them enter the loss.
+    """
+
+    levels: Level
+    ids: Int[Array, " count"]
+    learn: Bool[Array, " count"]
+
+
+class Experience(NamedTuple):
+    """What a rollout showed, for a level source: ``[num_steps, num_envs]`` each.
+
+    Attributes:
+        ids: of the level that each step was on; -1 where the source did not draw it.
+        live: whether the step was one of an episode (else the time limit had cut it off).
+        ended: whether its episode ended with it, by itself or by the time limit.
+        reward: what the step was paid.
+        value: the critic's estimate before it.
+        advantage: the estimate of its action's advantage.
+        discounted: discounted rewards of its episode so far.
+        total: the same without discount; the episode's return where it ended.
+        goals: what each goal paid in its episode so far.
+        length: steps of its episode so far.
+    """
+
+    ids: Int[Array, "steps envs"]
+    live: Bool[Array, "steps envs"]
+    ended: Bool[Array, "steps envs"]
+    reward: Float[Array, "steps envs"]
+    value: Float[Array, "steps envs"]
+    advantage: Float[Array, "steps envs"]
+    discounted: Float[Array, "steps envs"]
+    total: Float[Array, "steps envs"]
+    goals: Float[Array, "goals steps envs"]
+    length: Int[Array, "steps envs"]
+
+
+class LevelSource(NamedTuple):
+    """Where training levels come from, with a state of its own (any pytree of arrays).
+
+    Attributes:
+        init: ``(key, params) -> state``.
+        draw: ``(key, state, params, count) -> (Drawn, state)``, before each rollout; ``count`` is
+            static.
+        update: ``(key, state, experience) -> state``, after each rollout.
+    """
+
+    init: Callable[[PRNGKeyArray, EnvParams], Any]
+    draw: Callable[[PRNGKeyArray, Any, EnvParams, int], tuple[Drawn, Any]]
+    update: Callable[[PRNGKeyArray, Any, Experience], Any]
+
+
+class Batch(NamedTuple):
+    """What an added loss may use of a minibatch.
+
+    Attributes:
+        observation: what the network saw, ``[steps, rows, cols, channels, envs]``.
+        logits: ``[actions, steps, envs]``.
+        value: ``[steps, envs]``.
+        advantage: ``[steps, envs]``.
+        weight: of each step in a mean; they add up to 1.
+        features: named activations of the same forward pass, each ``[..., steps, envs]``.
+    """
+
+    observation: Array
+    logits: Float[Array, "actions steps envs"]
+    value: Float[Array, "steps envs"]
+    advantage: Float[Array, "steps envs"]
+    weight: Float[Array, "steps envs"]
+    features: dict[str, Array]
+
+
+Metrics = dict[str, Float[Array, ""]]
+
+
+class Mitigation(NamedTuple):
+    """Hooks on training; None is the identity.
+
+    Attributes:
+        levels: where levels come from.
+        reward: ``(state, action, next_state, reward) -> reward`` of one environment.
+        observe: ``(key, observations) -> observations``, what the network sees while it collects
+            and therefore learns from; in evaluation it sees the plain observation.
+        loss: ``(weights, batch) -> (loss, metrics)``, added to the agent's own.
+        log: ``(source state, experience) -> metrics``.
+    """
+
+    levels: LevelSource | None = None
+    reward: Callable[[Any, Any, Any, Float[Array, ""]], Float[Array, ""]] | None = None
+    observe: Callable[[PRNGKeyArray, Array], Array] | None = None
+    loss: Callable[[Any, Batch], tuple[Float[Array, ""], Metrics]] | None = None
+    log: Callable[[Any, Experience], Metrics] | None = None
+
+
+Mitigate = Callable[[Mapping[str, Any]], Mitigation]
+"""``rates -> Mitigation``: what a run's mitigation is, given its traced settings."""
+
+
+class Recipe(NamedTuple):
+    """What is registered under a mitigation's name.
+
+    Attributes:
+        config: frozen dataclass of settings. Fields of type ``float`` are traced: runs that differ
+            in them share a program. All others are static.
+        make: ``(env, config) -> Mitigation``; while training, the config's float fields hold traced
+            arrays. Refuses environments that it cannot work on.
+    """
+
+    config: type[Any]
+    make: Callable[[Environment[Any, Any], Any], Mitigation]
+
+
+def chain(*members: Mitigation) -> Mitigation:
+    """Return the mitigations as one: losses add, observations pass through all in order.
+
+    Raises:
+        Refused: if two claim a hook of which there can be but one (levels, reward).
+    """
+    alone: dict[str, Any] = {}
+    for hook in ("levels", "reward"):
+        claims = [each for member in members if (each := getattr(member, hook)) is not None]
+        if len(claims) > 1:
+            raise checks.Refused(f"mitigation: {len(claims)} in the chain claim {hook}, allowed: 1")
+        alone[hook] = claims[0] if claims else None
+    losses = [member.loss for member in members if member.loss]
+    sights = [member.observe for member in members if member.observe]
+    logs = [member.log for member in members if member.log]
+    return Mitigation(
+        **alone,
+        observe=partial(_in_order, sights) if sights else None,
+        loss=partial(_summed, losses) if losses else None,
+        log=partial(_merged, logs) if logs else None,
+    )
+
+
+def _in_order(sights: list[Any], key: PRNGKeyArray, observations: Array) -> Array:
+    for observe, own in zip(sights, jax.random.split(key, len(sights)), strict=True):
+        observations = observe(own, observations)
+    return observations
+
+
+def _summed(losses: list[Any], weights: Any, batch: Batch) -> tuple[Float[Array, ""], Metrics]:
+    found = [loss(weights, batch) for loss in losses]
+    total = jnp.sum(jnp.stack([loss for loss, _ in found]))
+    return total, {name: value for _, metrics in found for name, value in metrics.items()}
+
+
+def _merged(logs: list[Any], source: Any, experience: Experience) -> Metrics:
+    found = [log(source, experience) for log in logs]
+    return {name: value for metrics in found for name, value in metrics.items()}
+
+
+def per_level(
+    experience: Experience,
+    values: Float[Array, "steps envs"],
+    where: Bool[Array, "steps envs"],
+    count: int,
+) -> tuple[Float[Array, " count"], Float[Array, " count"]]:
+    """Return the mean of some values for each level id below ``count``, and how many there were.
+
+    Args:
+        experience: the rollout.
+        values: one for each step.
+        where: the steps that count (``experience.live``, or ``experience.ended``).
+        count: of ids; steps on others are left out.
+
+    Returns:
+        Means, 0 where there is nothing, and numbers of steps.
+    """
+    ids = jnp.where(where & (experience.ids >= 0), experience.ids, count).reshape(-1)
+    add = partial(jax.ops.segment_sum, segment_ids=ids, num_segments=count + 1)
+    number = add(jnp.ones(ids.shape, jnp.float32))[:count]
+    total = add(values.reshape(-1).astype(jnp.float32))[:count]
+    return total / jnp.maximum(number, 1), number
