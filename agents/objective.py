@@ -84,7 +84,7 @@ def learn(
 
     keys = jax.random.split(key, config.update_epochs)
     carry, losses = jax.lax.scan(epoch, (state.weights, state.optimiser), keys)
-    state = state.replace(weights=carry[0], optimiser=carry[1])  # type: ignore[attr-defined]
+    state = state.replace(weights=carry[0], optimiser=carry[1])
     return state, jax.tree.map(jnp.mean, losses)
 
 

@@ -32,8 +32,11 @@ class Train:
     """What the agent sees: planes, windowN, pixelsN, last, stickyN, cueN, or several, with +."""
     params: Settings = ()
     """Other training parameters, such as walls=0.3."""
-    first: Settings = ()
-    """Those that differ in the first half of training, such as phase=0."""
+    mitigation: str = ""
+    """What changes training, such as mixture:alpha=0.1; several with +."""
+    stages: tuple[str, ...] = ()
+    """Parts of the training, SHARE or SHARE:NAME=VALUE,...; such as 0.5:phase=0 0.5. A stage may
+    have a mitigation of its own: 0.5:mitigation=mixture:alpha=0.1."""
     config: Settings = ()
     """Settings of the agent, such as lr=0.001."""
     keys: str = "threefry2x32"
@@ -50,9 +53,10 @@ class Train:
         """Train, then print the table."""
         _join(self.distributed)
         from gmbench.core import checks
-        from gmbench.runs.spec import RunSpec
+        from gmbench.runs.spec import RunSpec, read_stage
 
         checks.integer("seeds", self.seeds, 1, 100_000)
+        stages = [read_stage(stage) for stage in self.stages]
         specs = [
             RunSpec(
                 task=self.task,
@@ -64,7 +68,8 @@ class Train:
                 steps=self.steps,
                 view=self.view,
                 keys=self.keys,
-                **({"first": read_pairs(self.first)} if self.first else {}),  # type: ignore[arg-type]
+                mitigation=self.mitigation,
+                stages=stages,
             )
             for alpha in self.alpha
             for seed in range(self.seeds)

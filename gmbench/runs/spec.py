@@ -42,6 +42,30 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
         return f"{self.share:g}{':' if settings else ''}{','.join(settings)}"
 
 
+def read_stage(text: str) -> Stage:
+    """Read a stage as :attr:`Stage.words` writes it.
+
+    Raises:
+        Refused: naming what is not of the form.
+    """
+    share, _, settings = text.partition(":")
+    settings, _, mitigation = settings.partition("mitigation=")
+    params = {}
+    for pair in filter(None, settings.rstrip(",").split(",")):
+        name, equals, value = pair.partition("=")
+        params[name] = _number("stages", value if equals else pair)
+    return Stage(_number("stages", share), params, mitigation or None)
+
+
+def _number(field: str, text: str) -> int | float:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    raise checks.Refused(f"{field}: {text!r} is not a number (a stage is SHARE:NAME=VALUE,...)")
+
+
 class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One training run. Equal specs name the same run directory.
 
@@ -73,6 +97,12 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # Unset, they are not encoded at all: ids of runs without them are what they were.
     mitigation: str | msgspec.UnsetType = msgspec.UNSET
     stages: list[Stage] | msgspec.UnsetType = msgspec.UNSET
+
+    def __post_init__(self) -> None:
+        """Leave unset what says nothing, so that equal runs have equal names."""
+        for field in ("mitigation", "stages"):
+            if getattr(self, field) is not msgspec.UNSET and not getattr(self, field):
+                msgspec.structs.force_setattr(self, field, msgspec.UNSET)
 
     @property
     def id(self) -> str:

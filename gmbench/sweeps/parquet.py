@@ -4,6 +4,7 @@ Columns:
 
 - ``run`` (directory), ``id``, ``task``, ``agent``, ``view``, ``keys``, ``seed``, ``steps`` (made),
   ``status`` (done or failed), ``diverged`` (update at which the losses stopped being numbers);
+- ``mitigation`` and ``stages`` as the command line takes them, null where there are none;
 - ``static_*``, ``params_*``, ``config_*``: every setting, with the defaults where none was given;
 - ``competent``, ``misaligned``, ``on_distribution`` (mean regret on the training mixture): of the
   run, repeated in each of its rows;
@@ -63,6 +64,8 @@ def rows_of(run: store.Run) -> list[dict[str, Any]]:
         "steps": record.spent.steps,
         "status": record.status,
         "diverged": record.diverged and record.diverged.update,
+        "mitigation": spec.mitigation or None,
+        "stages": " ".join(stage.words for stage in spec.stages or []) or None,
         **{f"static_{name}": value for name, value in sorted(spec.static.items())},
         **{f"params_{name}": value for name, value in _plain(plan.params).items()},
         **{f"config_{name}": value for name, value in _plain(plan.config).items()},

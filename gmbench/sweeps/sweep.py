@@ -27,7 +27,7 @@ import numpy as np
 
 from gmbench import wrappers
 from gmbench.core import checks, registry
-from gmbench.runs.spec import KEYS, RunSpec
+from gmbench.runs.spec import KEYS, RunSpec, Stage
 
 MOST_RUNS = 100_000
 """Runs that a sweep can have."""
@@ -78,11 +78,13 @@ class Grid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     steps: Values | msgspec.UnsetType = msgspec.UNSET
     view: list[str] | msgspec.UnsetType = msgspec.UNSET
     keys: list[str] | msgspec.UnsetType = msgspec.UNSET
+    mitigation: list[str] | msgspec.UnsetType = msgspec.UNSET
+    stages: list[list[Stage]] | msgspec.UnsetType = msgspec.UNSET
     static: dict[str, Values] = {}
     params: dict[str, Values] = {}
     config: dict[str, Values] = {}
 
-    def axes(self) -> dict[tuple[str, ...], list[Value]]:
+    def axes(self) -> dict[tuple[str, ...], list[Any]]:
         """Return the values of each axis, named by its path in a RunSpec."""
         found: dict[tuple[str, ...], list[Value]] = {}
         for field in self.__struct_fields__:
@@ -107,6 +109,8 @@ class Override(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     steps: int | msgspec.UnsetType = msgspec.UNSET
     view: str | msgspec.UnsetType = msgspec.UNSET
     keys: str | msgspec.UnsetType = msgspec.UNSET
+    mitigation: str | msgspec.UnsetType = msgspec.UNSET
+    stages: list[Stage] | msgspec.UnsetType = msgspec.UNSET
     static: dict[str, int | str] = {}
     params: dict[str, int | float] = {}
     config: dict[str, Value] = {}
@@ -120,7 +124,8 @@ class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         tasks: ids of the tasks.
         seeds: how many seeds, from 0, or which.
         size: which of each task's sizes, where ``static`` does not say.
-        agent, steps, view, keys, static, params, config: as in a RunSpec, for all runs.
+        agent, steps, view, keys, mitigation, stages, static, params, config: as in a RunSpec, for
+            all runs.
         grid: what is varied.
         overrides: by task.
         group: most runs that are trained side by side in one program.
@@ -133,6 +138,8 @@ class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     steps: int = 1_000_000
     view: str = wrappers.PLANES
     keys: str = KEYS[0]
+    mitigation: str | msgspec.UnsetType = msgspec.UNSET
+    stages: list[Stage] | msgspec.UnsetType = msgspec.UNSET
     static: dict[str, int | str] = {}
     params: dict[str, int | float] = {}
     config: dict[str, Value] = {}
@@ -168,14 +175,14 @@ class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return self.seeds
         return list(range(checks.integer("seeds", self.seeds, 1, MOST_RUNS)))
 
-    def _axes(self, task: str) -> dict[tuple[str, ...], list[Value]]:
+    def _axes(self, task: str) -> dict[tuple[str, ...], list[Any]]:
         return self.grid.axes() | self.overrides.get(task, Override()).grid.axes()
 
     def _common(self, task: str, point: Mapping[tuple[str, ...], Value]) -> dict[str, Any]:
         """Return what the runs of one point of the grid share."""
         override = self.overrides.get(task, Override())
         common: dict[str, Any] = {}
-        for field in ("agent", "steps", "view", "keys"):
+        for field in ("agent", "steps", "view", "keys", "mitigation", "stages"):
             own = getattr(override, field)
             common[field] = getattr(self, field) if own is msgspec.UNSET else own
         for field in ("static", "params", "config"):
