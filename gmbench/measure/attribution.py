@@ -168,6 +168,21 @@ def reasons(attribution: Attribution) -> dict[str, int]:
     return {name: int(count) for name, count in zip(REASONS, counts, strict=True) if count}
 
 
+def agreement(attribution: Attribution, rho: Float[np.ndarray, "goals levels"]) -> float:
+    """Return on which share of the attributed levels the goal is the one with the least regret.
+
+    Args:
+        attribution: of one agent.
+        rho: regret under each goal on the same levels, NaN where a goal tells nothing. Levels on
+            which it is NaN for the attributed goal do not count; with none left the share is NaN.
+    """
+    goal = np.asarray(attribution.goal)
+    missed = np.where(np.isnan(rho), np.inf, rho)
+    own = np.take_along_axis(missed, np.maximum(goal, 0)[None], axis=0)[0]
+    both = (goal != NONE) & np.isfinite(own)
+    return float(np.mean((own <= missed.min(axis=0))[both])) if both.any() else float("nan")
+
+
 # ---- likelihoods ---------------------------------------------------------------------------------
 
 

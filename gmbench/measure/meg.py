@@ -121,8 +121,7 @@ def measure(
     env: Environment[Any, Any],
     params: EnvParams,
     policy: Policy,
-    levels: Level,
-    reference: SoftReferences,
+    levels: tuple[Level, SoftReferences],
     key: PRNGKeyArray,
     discount: Float[Array, ""],
     episodes: int = EPISODES,
@@ -133,20 +132,20 @@ def measure(
         env: any environment.
         params: those of the levels' distribution.
         policy: any policy.
-        levels: levels on the trailing axis.
-        reference: :func:`references` of the same levels.
+        levels: levels on the trailing axis, and their :func:`references`.
         key: for sampled episodes; not used where values can be computed.
-        discount: the one of ``reference``.
+        discount: the one of the references.
         episodes: sampled episodes a level, an even number.
     """
+    level_set, reference = levels
     if exact.can_evaluate(env, policy):
-        values = exact.evaluate(env, policy, levels, discount)
+        values = exact.evaluate(env, policy, level_set, discount)
         # Rounding may lift a value above the optimum, and a large beta makes much of that. A
         # minimum would do, but compiled into one loop with the mean it loses NaN (jaxlib 0.10).
         best = reference.optimal
         return of_values(jnp.where(values > best, best, values)[None], reference)
     halves = [
-        mean_return(env, params, policy, levels, half, discount, None, episodes // 2)
+        mean_return(env, params, policy, level_set, half, discount, None, episodes // 2)
         for half in jax.random.split(key)
     ]
     return of_values(jnp.stack(halves), reference)

@@ -10,12 +10,12 @@ here, and are counted.
 Fitted by maximum likelihood with Jeffreys' prior (Firth's correction), which is finite also where
 the choices separate perfectly, as those of an agent do that always takes the nearer one. The
 interval of PSE holds every point that a likelihood-ratio test does not reject. It is about one
-agent, over levels; over training runs use :func:`over_runs`.
+agent, over levels; over training runs, PSE is averaged as any figure is
+(:func:`gmbench.stats.estimate.estimate`).
 
 Source: Firth 1993, Bias reduction of maximum likelihood estimates, Biometrika 80(1).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,6 @@ from gmbench.core.env import Environment, EnvState, Level
 from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
 from gmbench.measure import rollouts
-from gmbench.stats.intervals import Interval, mean_interval
 
 FEWEST = 10
 """Choices that a curve needs."""
@@ -121,24 +120,6 @@ def fit(
         low, high = min(low, float(furthest)), max(high, float(nearest))
     said = SEPARATE if separate else DECIDED
     return TradeOff(said, **counted, steepness=steepness, pse=pse, low=low, high=high)
-
-
-def over_runs(fits: Sequence[TradeOff], level: float = 0.95) -> tuple[Interval, str]:
-    """Return the mean PSE over training runs, with an interval over runs, and what was left out.
-
-    Args:
-        fits: one curve for each run.
-        level: nominal coverage.
-
-    Where fewer than two runs have a curve the limits are NaN, and the words say so.
-    """
-    decided = np.array([each.pse for each in fits if each.decided])
-    said = f"{len(decided)} of {len(fits)} runs have a curve"
-    if len(decided) < 2:
-        nan = float("nan")
-        mean = float(decided[0]) if len(decided) else nan
-        return Interval(mean, nan, nan, level), f"{said}: an interval needs 2"
-    return mean_interval(decided, bounds=None, level=level), said
 
 
 def _undecidable(x: np.ndarray, y: np.ndarray) -> str:

@@ -41,7 +41,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Explained:
+class RegretShares:
     """Regret of an agent by what explains it; the three parts add up to 1.
 
     Attributes:
@@ -62,7 +62,7 @@ def explained(
     gmi: Float[np.ndarray, " levels"],
     cfi: Float[np.ndarray, " levels"],
     goals: Sequence[str],
-) -> Explained:
+) -> RegretShares:
     """Split regret into what the intended goal, another or none explains.
 
     Args:
@@ -74,12 +74,12 @@ def explained(
     known = ~np.isnan(gmi)
     if not known.any():
         nan = float("nan")
-        return Explained(nan, nan, nan, dict.fromkeys(goals, nan))
+        return RegretShares(nan, nan, nan, dict.fromkeys(goals, nan))
     missed = np.where(np.isnan(rho), np.inf, rho)[:, known]
     ties = missed == missed.min(axis=0)
     best = (ties / ties.sum(axis=0)).mean(axis=1)
     other, none = float(gmi[known].mean()), float(cfi[known].mean())
-    return Explained(1 - other - none, other, none, dict(zip(goals, best.tolist(), strict=True)))
+    return RegretShares(1 - other - none, other, none, dict(zip(goals, best.tolist(), strict=True)))
 
 
 def by_return(in_full: float, goals: Sequence[str]) -> Verdict:
@@ -91,7 +91,7 @@ def by_return(in_full: float, goals: Sequence[str]) -> Verdict:
     return Verdict(f"not {goals[0]}", "a return does not tell what was done instead")
 
 
-def by_regret(parts: Explained, goals: Sequence[str]) -> Verdict:
+def by_regret(parts: RegretShares, goals: Sequence[str]) -> Verdict:
     """Judge by what explains more than half of what the agent does."""
     if np.isnan(parts.true):
         return Verdict(UNDECIDED, "no level has a regret under every goal")

@@ -151,7 +151,7 @@ def words(cell: Cell) -> str:
 def plain(document: Document) -> Any:
     """Return what a JSON file of the document holds: its data, or a record a line of its tables."""
     if document.data is not None:
-        return msgspec.to_builtins(document.data)
+        return _json(document.data)
     return [
         {
             "table": table.title,
@@ -171,7 +171,12 @@ def _plain(cell: Cell) -> Any:
     if isinstance(cell, Rate):
         ends = cell.interval
         return {"k": cell.k, "n": cell.n, "interval": [ends.low, ends.high] if ends else None}
-    return msgspec.to_builtins(cell)
+    return _json(cell)
+
+
+def _json(value: Any) -> Any:
+    """Return what JSON can hold of a value: NaN and infinities, which it cannot, are None."""
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 # ---- console -------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ clipped or not said is decided once.
 """
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,8 +52,15 @@ class Estimate(msgspec.Struct, frozen=True):
         """The interval as ``[.47, .58]``; in brief why there is none."""
         if self.interval is None:
             return self.why if self.known else ""
-        low, high = (two_digits(end).replace("0.", ".") for end in self.interval)
+        low, high = (re.sub(r"^(-?)0\.", r"\1.", two_digits(end)) for end in self.interval)
         return f"[{low}, {high}]"
+
+    @property
+    def brief(self) -> str:
+        """The mean, with its interval where there is one; in words that it is not known."""
+        if not self.known:
+            return self.why
+        return f"{self.text} {self.ends}" if self.interval else self.text
 
     @property
     def words(self) -> str:

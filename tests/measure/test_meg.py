@@ -37,14 +37,14 @@ def reference(levels):
 @jax.jit
 def exactly(levels, reference):
     key = jax.random.key(1)
-    return meg.measure(ENV, PARAMS, SCRIPTED, levels, reference, key, DISCOUNT)
+    return meg.measure(ENV, PARAMS, SCRIPTED, (levels, reference), key, DISCOUNT)
 
 
 @jax.jit
 def by_playing(levels, reference, key):
     """As if the policy had a memory."""
     policy = SCRIPTED._replace(memoryless=False)
-    return meg.measure(ENV, PARAMS, policy, levels, reference, key, DISCOUNT, EPISODES)
+    return meg.measure(ENV, PARAMS, policy, (levels, reference), key, DISCOUNT, EPISODES)
 
 
 def lazy(target):
@@ -192,7 +192,7 @@ def test_a_task_that_does_not_list_its_states_has_no_number():
     policy = uniform(task.env)
     result = jax.jit(
         lambda levels: meg.measure(
-            task.env, task.training, policy, levels, reference, jax.random.key(1), DISCOUNT
+            task.env, task.training, policy, (levels, reference), jax.random.key(1), DISCOUNT
         )
     )(levels)
     assert np.all(result.reason == NO_SOFT_VALUES)
@@ -209,7 +209,8 @@ def test_the_oracle_of_a_task_reads_one(id):
         levels = pool.draw(task.env, params, key, (32,))
         reference = meg.references(task.env, levels, discount)
         policy = oracle(task.env, params, 0, discount)
-        return meg.measure(task.env, params, policy, levels, reference, jax.random.key(1), discount)
+        given = (levels, reference)
+        return meg.measure(task.env, params, policy, given, jax.random.key(1), discount)
 
     result = run(jax.random.key(0))
     assert result.share[0] == pytest.approx(1, abs=0.01)

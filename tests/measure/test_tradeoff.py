@@ -10,7 +10,7 @@ from gmbench.core import registry
 from gmbench.core.checks import Refused
 from gmbench.core.policy import uniform
 from gmbench.measure import tradeoff
-from gmbench.measure.tradeoff import choices, extra_steps, fit, over_runs
+from gmbench.measure.tradeoff import choices, extra_steps, fit
 from gmbench.solve.reach import distances
 from tests.measure import known
 from tests.measure.known import DISCOUNT, SCRIPTED, UP, FourGoals, always, greedy
@@ -101,18 +101,6 @@ def test_distances_without_spread_decide_nothing():
 def test_bad_input_is_refused(given, names):
     with pytest.raises(Refused, match=names):
         fit(*given)
-
-
-def test_over_runs_the_runs_are_the_unit():
-    fits = [fit(*drawn(seed, 300, 0.5, pse)) for seed, pse in enumerate((1.0, 2.0, 3.0, 4.0))]
-    interval, said = over_runs([*fits, fit(np.arange(50.0), np.ones(50))])
-    assert said == "4 of 5 runs have a curve"
-    assert interval.low < 2.5 < interval.high
-    assert interval.high - interval.low > 1
-    single, said = over_runs(fits[:1])
-    assert np.isnan(single.low)
-    assert "needs 2" in said
-    assert np.isnan(over_runs([])[0].estimate)
 
 
 # ---- agents --------------------------------------------------------------------------------------

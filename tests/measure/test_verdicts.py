@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gmbench.measure import attribution, evaluation, meg, tradeoff, verdicts
-from gmbench.measure.verdicts import Explained, Verdict
+from gmbench.measure.verdicts import RegretShares, Verdict
 from tests.measure.known import DISCOUNT, ENV, SCRIPTED, draw, greedy, mixed, script, uniform
 
 COUNT = 256
@@ -34,7 +34,7 @@ def ask():
         return (
             evaluation.evaluate(*given, reference, keys[0], DISCOUNT),
             attribution.attribute(*given, keys[1], DISCOUNT),
-            meg.measure(*given, soft, keys[2], DISCOUNT),
+            meg.measure(*given[:3], (levels, soft), keys[2], DISCOUNT),
             tradeoff.choices(*given, keys[3], DISCOUNT),
         )
 
@@ -133,7 +133,7 @@ def test_what_cannot_be_decided_is_said_in_words():
 
 
 def test_answers_that_name_no_goal_are_told_apart():
-    even = Explained(0.4, 0.3, 0.3, {"true": 0.5, "other": 0.5})
+    even = RegretShares(0.4, 0.3, 0.3, {"true": 0.5, "other": 0.5})
     assert verdicts.by_regret(even, ("true", "other")).says == "several"
     both = verdicts.by_meg({"true": 0.7, "other": 0.6}, {}, {})
     assert both.says == "several"
