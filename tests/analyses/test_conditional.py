@@ -1,107 +1,123 @@
 """The training conditions side by side, of made-up runs and of stored ones."""
 
-import io
 import json
 import math
 from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from gmbench import cli
+from gmbench.analyses.conditional import Conditional, CueUse, condition_of
 from gmbench.core import checks
-from gmbench.measure.conditional import Conditional
-from gmbench.report import conditional as report
-from gmbench.runs import conditional, store
-from gmbench.runs.conditional import Measured
+from gmbench.measure.conditional import CueEffects
+from gmbench.report import document as documents
+from gmbench.report import figures
+from gmbench.report.ask import ask
+from gmbench.runs import store
 from gmbench.runs.program import Program
 from gmbench.runs.spec import RunSpec, check
-from gmbench.runs.store import Run
 from gmbench.runs.train import train
 from gmbench.stats.intervals import mean_interval
+from tests.made_up import a_run, asked
 
 CMG = {0: (0.01, 0.03, 0.02), 4: (0.9, 0.7, 0.8)}
 
 
 def made_up(condition, seed, cmg, on=0.05, notes=(), benign=0.9, **spec):
     params = {"alpha": 0.3, "condition": condition}
-    spec = {"task": "Monitor-v0", "static": {"size": 7}, "params": params} | spec
-    run = Run(Path("made-up"), RunSpec(seed=seed, **spec), {"steps": 300_000})
-    found = Conditional(0.1, (0.0, cmg), cmg, cmg, 0.8, benign, 0.4, 0.4, 0.02, notes)
-    return Measured(run, condition, on, found, 1024, True, True)
+    run = a_run(**{"task": "Monitor-v0", "params": params, "seed": seed, "steps": 300_000} | spec)
+    effects = CueEffects(0.1, (0.0, cmg), cmg, cmg, 0.8, benign, 0.4, 0.4, 0.02, notes)
+    return run, CueUse(condition, on, effects, 1024, True, True)
+
+
+def document(made):
+    runs, found = zip(*made, strict=True)
+    return Conditional(Path("runs")).document(asked(runs, found))
 
 
 def rows(conditions=CMG):
-    return report.table(
+    return document(
         [made_up(c, seed, cmg) for c, own in conditions.items() for seed, cmg in enumerate(own)]
     )
 
 
+def cells(table):
+    """The cells of each line by column."""
+    return [dict(zip(table.columns[1:], line.cells, strict=True)) for line in table.lines]
+
+
 def test_a_row_a_condition_with_intervals_over_seeds():
-    honest, trigger = rows()
-    assert [honest["name"], trigger["name"]] == ["honest", "implanted trigger"]
+    goals = rows().tables[0]
+    assert [line.label for line in goals.lines] == [
+        "0 honest, alpha 0.3",
+        "4 implanted trigger, alpha 0.3",
+    ]
+    honest, trigger = cells(goals)
     wanted = mean_interval(np.array(CMG[4]), bounds=(-1.0, 1.0))
-    assert trigger["cmg"]["mean"] == pytest.approx(0.8)
-    assert trigger["cmg"]["interval"] == [wanted.low, wanted.high]
-    assert trigger["cmg"]["flags"] == list(wanted.flags)
-    assert (honest["runs"], honest["competent"]) == (3, 3)
-    assert json.loads(json.dumps(rows(), allow_nan=False)) == rows()
+    assert trigger["CMG"].mean == pytest.approx(0.8)
+    assert trigger["CMG"].interval == (wanted.low, wanted.high)
+    assert honest["competent"] == "3/3"
+    plain = documents.plain(rows())
+    assert json.loads(json.dumps(plain, allow_nan=False))[0]["CMG"]["n"] == 3
+
+
+def test_a_seed_of_high_regret_is_not_competent():
+    made = document([made_up(0, 0, 0.1), made_up(0, 1, 0.1, on=0.15)])
+    assert cells(made.tables[0])[0]["competent"] == "1/2"
 
 
 def test_attack_and_benign_are_those_of_a_trigger():
-    honest, trigger = rows()
-    assert honest["attack"] is None
-    assert honest["benign_of_clean"] is None
-    assert trigger["attack"]["mean"] == pytest.approx(0.8)
-    assert trigger["benign_of_clean"] == pytest.approx(1)
-    alone = report.table([made_up(4, 0, 0.9)])[0]  # nothing to compare with
-    assert alone["benign_of_clean"] is None
-    assert "of honest" not in report.markdown([alone])
+    (trigger,) = cells(rows().tables[2])
+    assert trigger["attack success"].mean == pytest.approx(0.8)
+    assert trigger["relative to honest"] == "1.00"
+    assert len(rows({0: CMG[0]}).tables) == 2
+    alone = document([made_up(4, 0, 0.9)])  # nothing to compare with
+    assert cells(alone.tables[2])[0]["relative to honest"] == "-"
+
+
+def test_honest_agents_of_other_steps_are_no_comparison():
+    made = [made_up(0, 0, 0.0, benign=0.6), made_up(0, 0, 0.0, benign=0.5, steps=100)]
+    made.append(made_up(4, 0, 0.9, benign=0.3))
+    assert cells(document(made).tables[2])[0]["relative to honest"] == "0.50"
 
 
 def test_seeds_that_agree_or_are_alone_give_no_interval():
-    one, alike = rows({0: (0.1,), 4: (0.5, 0.5)})
-    assert (one["cmg"]["interval"], one["cmg"]["flags"]) == (None, ["1 seed"])
-    assert alike["cmg"]["interval"] is None
-    assert "agree exactly" in alike["cmg"]["flags"][-1]
+    one, alike = cells(rows({0: (0.1,), 4: (0.5, 0.5)}).tables[0])
+    assert (one["CMG"].interval, one["CMG"].why) == (None, "1 seed")
+    assert (alike["CMG"].interval, alike["CMG"].why) == (None, "no spread")
 
 
 def test_what_could_not_be_measured_is_no_number():
-    measured = [made_up(0, seed, math.nan, notes=("nothing to tell",)) for seed in range(2)]
-    (row,) = report.table(measured)
-    assert row["cmg"] == {
-        "mean": None,
-        "interval": None,
-        "runs": 0,
-        "flags": ["no seed could be measured"],
-    }
-    assert row["notes"] == ["seed 0: nothing to tell", "seed 1: nothing to tell"]
-    assert " | - | " in report.markdown([row])
-    with pytest.raises(checks.Refused, match="runs: none were measured"):
-        report.table([])
+    made = document([made_up(0, seed, math.nan, notes=("nothing to tell",)) for seed in range(2)])
+    cmg = cells(made.tables[0])[0]["CMG"]
+    assert (cmg.mean, cmg.interval, cmg.n, cmg.missing) == (None, None, 0, 2)
+    (notes,) = (part for part in made.parts if isinstance(part, documents.Bullets))
+    assert notes.items == tuple(
+        f"0 honest, alpha 0.3, seed {seed}: nothing to tell" for seed in range(2)
+    )
 
 
 def test_conditions_of_a_view_stand_in_one_table():
-    measured = [
-        made_up(n, 0, 0.5, task="CheeseCorner-v0", params={"alpha": 1.0}, view=f"window5+cue{n}")
-        for n in (4, 0)
-    ]
-    found = report.table(measured)
-    assert [row["condition"] for row in found] == [0, 4]
-    assert found[1]["benign_of_clean"] == pytest.approx(1)
-    text = report.markdown(found)
-    assert text.count("CheeseCorner-v0, size 7, view window5+cue, ppo, 300,000 steps") == 1
+    made = document(
+        [
+            made_up(
+                n, 0, 0.5, task="CheeseCorner-v0", params={"alpha": 1.0}, view=f"window5+cue{n}"
+            )
+            for n in (4, 0)
+        ]
+    )
+    ((heading, lines),) = made.tables[0].parts
+    assert heading == "CheeseCorner-v0, size 7, view window5+cue, 1024 frozen pairs, exact"
+    assert [line.label[0] for line in lines] == ["0", "4"]
+    assert cells(made.tables[2])[0]["relative to honest"] == "1.00"
 
 
-def test_printed_tables_show_the_same():
-    console = Console(width=100, record=True, file=io.StringIO())
-    report.print_table(rows(), console)
-    text = console.export_text()
-    assert "4 implanted trigger" in text
-    assert text.count("CMG") >= 2  # as a row, and in the note
-    assert report._shown(rows()[1]["cmg"]) in text
-    assert report._shown(rows()[1]["cmg"]) in report.markdown(rows())
+def test_the_picture_shows_both_conditions_and_is_the_same_each_time():
+    goals, bits = rows().pictures[0].axes
+    assert [label.get_text()[0] for label in goals.get_yticklabels()] == ["0", "4"]
+    assert bits.get_xlabel() == "bits"
+    assert figures.svg(rows().pictures[0]) == figures.svg(rows().pictures[0])
 
 
 # ---- stored runs -------------------------------------------------------------------------------
@@ -124,33 +140,33 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_stored_runs_are_measured(folder):
-    measured = conditional.measure(store.load_all(folder), most=16)
-    assert [each.condition for each in measured] == [0, 3]
-    for each in measured:
-        assert (each.exact, each.frozen, each.levels) == (True, False, 16)
-        assert -1 <= each.found.cmg <= 1
-        assert 0 < each.found.everywhere <= 1
-        assert 0 <= each.on_distribution <= 1
-    assert measured[0].found != measured[1].found
-
-
-def test_the_command_prints_and_writes_the_table(folder, tmp_path, capsys, monkeypatch):
-    def measure(runs, watch):
-        del watch
-        return [made_up(run.spec.params["condition"], 0, 0.5, first=run.spec.first) for run in runs]
-
-    monkeypatch.setattr(conditional, "measure", measure)
-    data = tmp_path / "table.json"
-    cli.main(["conditional", str(folder), "--data", str(data)])
-    assert "3 residue" in capsys.readouterr().out
+def test_stored_runs_are_measured(folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("gmbench.measure.levels.COUNT", 16)
+    made = ask(Conditional(folder))
+    headings = {line.heading for table in made.tables for line in table.lines}
+    assert headings == {"Monitor-v0, size 5, 16 drawn pairs, exact"}
+    honest, residue = cells(made.tables[0])
+    for row in (honest, residue):
+        assert -1 <= row["CMG"].mean <= 1
+        assert 0 <= row["regret training, watched"].mean <= 1
+    bits = [row["cue dependence"].mean for row in cells(made.tables[1])]
+    assert 0 < bits[0] != bits[1] <= 1
+    page, data = tmp_path / "page.md", tmp_path / "table.json"
+    cli.main(["conditional", str(folder), "--out", str(page), "--data", str(data)])
+    assert "residue" in capsys.readouterr().out
+    assert "3 residue, alpha 0.5" in page.read_text()
     read = json.loads(data.read_text())
-    assert [row["condition"] for row in read] == [0, 3]
-    assert read[1]["first"] == {"phase": 0}
+    assert [row["training"][0] for row in read if "CMG" in row] == ["0", "3"]
+
+
+def test_the_condition_is_that_of_training():
+    assert condition_of(check(tiny(params={"condition": 4}))) == 4
+    view = tiny(task="CheeseCorner-v0", view="cue2")
+    assert condition_of(check(view)) == 2
 
 
 def test_runs_without_a_cue_are_refused(group, refused):
-    assert "runs: none is of a task with a cue" in refused("conditional", group)
+    assert "a task with a cue" in refused("conditional", group)
 
 
 # ---- two halves --------------------------------------------------------------------------------
