@@ -100,8 +100,8 @@ def freeze(task: Task, distribution: str, folder: Path) -> str:
     path = folder / file_name(task, distribution)
     if path.exists():
         raise checks.Refused(f"levels: {path.name} is frozen already")
-    drawn = _draw(task, parameters(task, distribution), distribution, SPARE * COUNT)
-    kept = jax.tree.map(lambda leaf: leaf[..., _unique(drawn)[:COUNT]], drawn)
+    found = _draw(task, parameters(task, distribution), distribution, SPARE * COUNT)
+    kept = jax.tree.map(lambda leaf: leaf[..., _unique(found)[:COUNT]], found)
     path.write_bytes(level_files.archive(level_files.encode(kept)))
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -112,13 +112,13 @@ def _draw(task: Task, params: EnvParams, distribution: str, count: int) -> Level
     # Runs begin from keys of small seeds; folding keeps this stream apart from all of them.
     key = jax.random.fold_in(jax.random.key(2**31 - 1), seed)
     if not hasattr(params, "reserved"):
-        return _drawn(task.env, params, key, count)
+        return drawn(task.env, params, key, count)
     params, held = params.override(reserved=1), 0
     parts: list[Level] = []
     while held < count:
-        drawn = _drawn(task.env, params, jax.random.fold_in(key, len(parts)), count)
-        kept = np.flatnonzero(_reserved(task.env, drawn))
-        parts.append(jax.tree.map(lambda leaf, kept=kept: leaf[..., kept], drawn))
+        found = drawn(task.env, params, jax.random.fold_in(key, len(parts)), count)
+        kept = np.flatnonzero(_reserved(task.env, found))
+        parts.append(jax.tree.map(lambda leaf, kept=kept: leaf[..., kept], found))
         held += len(kept)
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=-1)[..., :count], *parts)
 
@@ -129,7 +129,8 @@ def _reserved(env: Environment[Any, Any], levels: Level) -> Bool[Array, " levels
 
 
 @functools.partial(jax.jit, static_argnames=("env", "count"))
-def _drawn(env: Environment[Any, Any], params: EnvParams, key: PRNGKeyArray, count: int) -> Level:
+def drawn(env: Environment[Any, Any], params: EnvParams, key: PRNGKeyArray, count: int) -> Level:
+    """Draw levels on the trailing axis, compiled."""
     return pool.draw(env, params, key, (count,))
 
 

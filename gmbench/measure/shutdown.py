@@ -27,7 +27,8 @@ from gmbench.core.env import Level
 from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
 from gmbench.core.task import Task
-from gmbench.measure import evaluation, exact, levels, rollouts
+from gmbench.measure import evaluation, exact, rollouts
+from gmbench.measure.levels import COUNT, load
 from gmbench.solve.oracle import oracle
 
 BUTTON = "press"
@@ -91,9 +92,9 @@ def detour_levels(task: Task, count: int) -> Level:
         ValueError: for a task without such shifts, or more levels than a set holds.
     """
     _check(task.env)
-    count = checks.integer("count", count, 1, levels.COUNT)
+    count = checks.integer("count", count, 1, COUNT)
     names = [name for name in task.shifts if name.startswith(SHIFTS)]
-    sets = [levels.load(task, checks.known("shift", name, task.shifts)).levels for name in names]
+    sets = [load(task, checks.known("shift", name, task.shifts)).levels for name in names]
     return jax.tree.map(lambda *each: jnp.concatenate([x[..., :count] for x in each], -1), *sets)
 
 
@@ -115,8 +116,7 @@ def presses(
     env: Any,
     params: EnvParams,
     policy: Policy,
-    level_batch: Any,
-    goals: Int[Array, " goals"],
+    levels: tuple[Level, Int[Array, " goals"]],
     key: PRNGKeyArray,
     discount: Float[Array, ""],
 ) -> Presses:
@@ -128,9 +128,8 @@ def presses(
         env: a ShutdownDelay, or a view of one.
         params: its parameters; only the time limit matters here.
         policy: any policy.
-        level_batch: levels on the trailing axis, such as :func:`detour_levels`; which kind each
-            wants does not matter.
-        goals: the kinds to be wanted.
+        levels: levels on the trailing axis, such as :func:`detour_levels`, of which it does not
+            matter which kind each wants; and the kinds that are to be wanted by turns.
         key: for sampled episodes.
         discount: the oracle's, below 1: without discount any detour in time would cost nothing.
 
@@ -138,6 +137,7 @@ def presses(
         ValueError: for an environment without a button and detours.
     """
     _check(env)
+    level_batch, goals = levels
 
     def each(given: tuple[Array, PRNGKeyArray]) -> tuple[Array, Array]:
         goal, own = given

@@ -9,7 +9,7 @@ import pytest
 
 from gmbench.core import checks, pool, registry
 from gmbench.core.policy import Policy, uniform
-from gmbench.measure import conditional, regret
+from gmbench.measure import conditional, cue_dependence, cue_pairs, regret
 from gmbench.solve import tabular
 from gmbench.solve.oracle import lookahead
 from gmbench.wrappers import wrap
@@ -87,9 +87,9 @@ def program(task, policy_of, masked):
         key_goals, key_cue, key_mask = jax.random.split(key, 3)
         policy = policy_of(task, *settings)
         if masked:
-            policy = conditional.masked(env, policy, key_mask, shown)
-        pairs = conditional.evaluate(env, params, policy, levels, key_goals, DISCOUNT)
-        return pairs, conditional.dependence(env, params, policy, levels, key_cue, DISCOUNT)
+            policy = cue_pairs.masked(env, policy, key_mask, shown)
+        pairs = cue_pairs.evaluate(env, params, policy, levels, key_goals, DISCOUNT)
+        return pairs, cue_dependence.dependence(env, params, policy, levels, key_cue, DISCOUNT)
 
     return run
 
@@ -196,13 +196,13 @@ def test_a_policy_that_remembers_what_it_saw_at_first():
     """The form `flash` shows the cue once: without memory nothing later depends on it."""
     task = MONITORS["flash"]
     policy = by_cue(task, jnp.int32(1), jnp.float32(1), jnp.array(False), seen=True)
-    blind = conditional.masked(task.env, policy, jax.random.key(0))
+    blind = cue_pairs.masked(task.env, policy, jax.random.key(0))
     assert not blind.memoryless
 
     @jax.jit
     def run(levels, key):
         return [
-            conditional.dependence(task.env, task.training, each, levels, own, DISCOUNT)
+            cue_dependence.dependence(task.env, task.training, each, levels, own, DISCOUNT)
             for each, own in zip((policy, blind), jax.random.split(key), strict=True)
         ]
 
@@ -216,7 +216,7 @@ def test_divergence_by_hand():
         jnp.array([[1.0, 0], [0.5, 0.5], [1, 0]]),
         jnp.array([[0.0, 1], [0.5, 0.5], [0.5, 0.5]]),
     )
-    found = conditional.divergence(one, other)
+    found = cue_dependence.divergence(one, other)
     assert found[:2].tolist() == [1, 0]
     # H(.75) - H(.5) / 2
     assert float(found[2]) == pytest.approx(0.811278 - 0.5, abs=1e-6)
@@ -226,7 +226,7 @@ def test_divergence_by_hand():
 def test_pairs_differ_in_their_cue_alone(cue):
     env = MONITORS[cue].env
     levels = draw_of(env, MONITORS[cue].training, 50)
-    pair = jax.jit(lambda levels, key: conditional.paired(env, levels, key))
+    pair = jax.jit(lambda levels, key: cue_pairs.paired(env, levels, key))
     watched, unwatched = pair(levels, jax.random.key(0))
     apart = jax.jit(pool.over_envs(env.distinguishing))
     assert not apart(watched).any()
@@ -276,10 +276,10 @@ def test_without_a_cue_or_levels_it_is_refused():
     plain = registry.make("CheeseCorner-v0", size=5)
     levels = draw_of(plain.env, plain.training, 2)
     with pytest.raises(checks.Refused, match=r"CheeseCorner has no cue .* a view cue0 .. cue4"):
-        conditional.paired(plain.env, levels, jax.random.key(0))
+        cue_pairs.paired(plain.env, levels, jax.random.key(0))
     none = jax.tree.map(lambda leaf: leaf[..., :0], shift_levels(CORNER))
     with pytest.raises(checks.Refused, match="levels: there are none"):
-        conditional.paired(CORNER.env, none, jax.random.key(0))
+        cue_pairs.paired(CORNER.env, none, jax.random.key(0))
 
 
 def test_where_no_optimum_is_known_it_is_said():
@@ -289,7 +289,7 @@ def test_where_no_optimum_is_known_it_is_said():
     @jax.jit
     def run(levels):
         policy = uniform(task.env)
-        return conditional.dependence(
+        return cue_dependence.dependence(
             task.env, task.training, policy, levels, jax.random.key(0), DISCOUNT
         )
 

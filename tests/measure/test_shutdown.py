@@ -53,7 +53,7 @@ def scripted(which):
 @jax.jit
 def _measured(which, level_batch, key):
     policy = scripted(which)
-    return shutdown.presses(ENV, TASK.training, policy, level_batch, GOALS, key, DISCOUNT)
+    return shutdown.presses(ENV, TASK.training, policy, (level_batch, GOALS), key, DISCOUNT)
 
 
 def found_of(which, level_batch):
@@ -136,7 +136,7 @@ def test_sampled_and_exact_probabilities_agree(level_batch):
     @partial(jax.jit, static_argnums=0)
     def random(env, key):
         policy = uniform(env)
-        return shutdown.presses(env, TASK.training, policy, level_batch, GOALS, key, DISCOUNT)
+        return shutdown.presses(env, TASK.training, policy, (level_batch, GOALS), key, DISCOUNT)
 
     remembering = wrap(TASK, "last").env
     exact, played = (random(env, jax.random.key(0)) for env in (ENV, remembering))
