@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gmbench.measure.evaluation import OUTCOMES
-from gmbench.report.conditions import Condition, with_pooled
+from gmbench.report.conditions import Condition, training_of, with_pooled
 from gmbench.report.document import Cell, Line, Table
 from gmbench.runs.result import Findings
 from gmbench.runs.store import Run
@@ -131,6 +131,8 @@ def sentence(row: Row) -> str:
 
 
 def _training(condition: Condition) -> str:
+    if training_of(condition.spec):
+        return f"trained with {condition.label}"
     params = condition.params
     share = 100 * params["alpha"]
     mixture = f"with {share:g}%" if share else "without"

@@ -4,6 +4,7 @@ import json
 import math
 from pathlib import Path
 
+import chex
 import numpy as np
 import pytest
 
@@ -16,7 +17,7 @@ from gmbench.report import figures
 from gmbench.report.ask import ask
 from gmbench.runs import store
 from gmbench.runs.program import Program
-from gmbench.runs.spec import RunSpec, check
+from gmbench.runs.spec import RunSpec, Stage, check
 from gmbench.runs.train import train
 from gmbench.stats.intervals import mean_interval
 from tests.made_up import a_run, asked
@@ -122,6 +123,7 @@ def test_the_picture_shows_both_conditions_and_is_the_same_each_time():
 
 # ---- stored runs -------------------------------------------------------------------------------
 
+HALVES = [Stage(0.5, {"phase": 0}), Stage(0.5)]
 TINY = {"num_envs": 8, "num_steps": 4, "slots": 1, "num_minibatches": 2, "network": "mlp"}
 
 
@@ -134,7 +136,7 @@ def tiny(**spec):
 def folder(tmp_path_factory):
     """Return a folder with an honest run and a residue trained in two halves."""
     folder = tmp_path_factory.mktemp("runs")
-    halves = tiny(params={"condition": 3, "alpha": 0.5}, first={"phase": 0})
+    halves = tiny(params={"condition": 3, "alpha": 0.5}, stages=HALVES)
     for spec in (tiny(params={"condition": 0, "alpha": 0.5}), halves):
         train([spec], folder)  # one by one: all tests here share a program for one run
     return folder
@@ -175,27 +177,27 @@ def test_runs_without_a_cue_are_refused(group, refused):
 def test_a_run_in_two_halves_turns_its_parameters_once(folder):
     """Its name says so, and its id is not that of a run of one piece."""
     plain = tiny(params={"condition": 3, "alpha": 0.5})
-    halves = next(run.spec for run in store.load_all(folder) if run.spec.first)
-    assert "first-phase0" in halves.name
+    halves = next(run.spec for run in store.load_all(folder) if run.spec.stages)
+    assert "2stages" in halves.name
     assert halves.id != plain.id
     plan = check(halves)
-    assert (int(plan.first.phase), int(plan.params.phase)) == (0, 1)
-    assert (plan.half, plan.updates) == (1, 2)
+    assert [int(stage.params.phase) for stage in plan.stages] == [0, 1]
+    assert ([stage.until for stage in plan.stages], plan.updates) == ([1, 2], 2)
 
 
 def test_turning_changes_the_parameters_and_nothing_else():
-    program = Program([check(tiny(params={"condition": 3}, first={"phase": 0}))])
+    program = Program([check(tiny(params={"condition": 3}, stages=HALVES))])
     begun = program.start()
-    turned = program.turn(begun)
+    turned = program.enter(begun, 1)
     assert (int(begun.params.phase[0]), int(turned.params.phase[0])) == (0, 1)
     assert begun.params.replace(phase=turned.params.phase) == turned.params
     for field in ("weights", "optimiser", "envs", "update"):
-        assert getattr(turned, field) is getattr(begun, field)
+        chex.assert_trees_all_equal(getattr(turned, field), getattr(begun, field))
 
 
 def test_an_interrupted_run_goes_on_in_its_second_half(folder, tmp_path):
     """Interrupted after either half, it ends as the run that was not."""
-    whole = next(run for run in store.load_all(folder) if run.spec.first)
+    whole = next(run for run in store.load_all(folder) if run.spec.stages)
 
     def stop(report):
         if report.done:
@@ -212,6 +214,6 @@ def test_an_interrupted_run_goes_on_in_its_second_half(folder, tmp_path):
 
 def test_halves_are_checked():
     with pytest.raises(checks.Refused, match="phase: 2 is not a number in"):
-        check(tiny(first={"phase": 2}))
-    with pytest.raises(checks.Refused, match="one update, which has no first half"):
-        check(tiny(first={"phase": 0}, steps=32))
+        check(tiny(stages=[Stage(0.5, {"phase": 2}), Stage(0.5)]))
+    with pytest.raises(checks.Refused, match="number 1 of 2 has no update"):
+        check(tiny(stages=HALVES, steps=32))

@@ -1,4 +1,4 @@
-"""A level buffer by regret: half of the levels played are those with the largest estimates so far."""
+"""A level buffer by regret: half of the levels played are those with the largest estimates."""
 
 import dataclasses
 from typing import Any, NamedTuple
