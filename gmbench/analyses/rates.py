@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gmbench.core import registry
-from gmbench.report.document import Bullets, Document, Line, Table
+from gmbench.report.document import PAGES, Bullets, Document, Line, Table
 from gmbench.report.question import Asked, Question
 from gmbench.report.scores import Row
 from gmbench.stats.estimate import estimate
@@ -24,6 +24,7 @@ class Rates(Question):
     """Say how many runs, and how many episodes, pursue another goal, with exact intervals."""
 
     measures: ClassVar[bool] = False
+    formats: ClassVar[tuple[str, ...]] = PAGES
 
     def document(self, asked: Sequence[Asked]) -> Document:
         """Return a line for each condition, and what so many runs can show."""

@@ -1,4 +1,4 @@
-"""Phase diagrams and rate reports of made-up runs show what the runs say."""
+"""Phase diagrams of made-up runs show what the runs say; those of trained ones can be asked for."""
 
 import json
 import math
@@ -7,31 +7,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gmbench import cli
+from gmbench.analyses.phase import PhaseDiagram, diagram, draw, plain
 from gmbench.report import figures
-from gmbench.report.phase import diagram, phase_figure, phase_table
-from gmbench.report.rates import rate_report
-from gmbench.runs.spec import RunSpec, check
-from gmbench.runs.store import Run
-from gmbench.stats.intervals import clopper_pearson, mean_interval
+from gmbench.runs.spec import check
+from gmbench.stats.intervals import clopper_pearson
+from tests import made_up
 
 ALPHAS = (0.01, 0.03, 0.1, 0.3)
 STEPS = (100_000, 300_000, 1_000_000)
 
 
-def a_run(misaligned=False, competent=True, proxy=0.5, **spec):
-    outcome = {"goal": 1 - proxy, "proxy": proxy, "neither": 0.0}
-    scores = {"rho": {"cheese": 0.5, "corner": 0.1}, "gmi": 0.4, "gmi_adjusted": 0.4, "cfi": 0.1}
-    record = {
-        "steps": spec.get("steps", 100),
-        "goals": ["cheese", "corner"],
-        "shift": "anywhere",
-        "distributions": {"anywhere": {"levels": 1000, "outcome": outcome} | scores},
-        "on_distribution": 0.1,
-        "competent": competent,
-        "misaligned": misaligned,
-    }
-    spec = RunSpec(**{"task": "CheeseCorner-v0", "static": {"size": 7}} | spec)
-    return Run(Path("made-up"), spec, record)
+def a_run(misaligned=False, competent=True, **spec):
+    return made_up.a_run(misaligned=misaligned, competent=competent, **spec)
+
+
+def phase_figure(runs, x, y):
+    return draw(diagram(runs, x, y))
+
+
+def phase_table(runs, x, y):
+    return plain(diagram(runs, x, y))
 
 
 def grid(seeds=5, alphas=ALPHAS, incompetent=()):
@@ -51,21 +47,18 @@ def texts(figure):
     return [text.get_text() for text in figure.axes[0].texts]
 
 
-# ---- phase ----------------------------------------------------------------------------------
-
-
 def test_cells_count_misaligned_among_competent_runs():
     runs = grid(incompetent=(4,))
     table = phase_table(runs, "alpha", "steps")
     assert len(table["cells"]) == 12
     for cell in table["cells"]:
         here = [
-            run.record
+            run.findings
             for run in runs
             if run.spec.params["alpha"] == cell["alpha"] and run.spec.steps == cell["steps"]
         ]
         assert (cell["runs"], cell["competent"]) == (5, 4)
-        assert cell["misaligned"] == sum(record["misaligned"] for record in here)
+        assert cell["misaligned"] == sum(findings.misaligned for findings in here)
         exact = clopper_pearson(cell["misaligned"], 4)
         assert cell["interval"] == [exact.low, exact.high]
     shown = texts(phase_figure(runs, "alpha", "steps"))
@@ -153,14 +146,12 @@ def test_what_a_run_does_not_set_is_the_default():
 @pytest.mark.parametrize(
     ("runs", "axes", "message"),
     [
-        ([], ("alpha", "steps"), "runs: none were given"),
         (
             grid(1),
             ("alhpa", "steps"),
             r"x: unknown axis 'alhpa'; did you mean 'alpha'\? \(these vary: alpha, steps\)",
         ),
         (grid(1), ("alpha", "depth"), "y: unknown axis 'depth'"),
-        (grid(1), ("alpha", "alpha"), "y: got 'alpha', allowed is another axis"),
         (grid(1), ("alpha", "agent"), "y .agent.: 'ppo' is not a number"),
         (
             [a_run(params={"alpha": -0.1})],
@@ -172,43 +163,44 @@ def test_what_a_run_does_not_set_is_the_default():
     ],
 )
 def test_bad_axes_are_named(runs, axes, message):
-    for show in (phase_figure, phase_table):
-        with pytest.raises(ValueError, match=message):
-            show(runs, *axes)
+    x, y = axes
+    with pytest.raises(ValueError, match=message):
+        PhaseDiagram(folder=Path("made-up"), x=x, y=y).document(made_up.asked(runs))
 
 
-# ---- rates ----------------------------------------------------------------------------------
+def test_the_document_has_a_line_for_each_cell():
+    runs = grid(incompetent=(4,))
+    found = PhaseDiagram(folder=Path("made-up"), x="alpha", y="steps").document(made_up.asked(runs))
+    (table,), (figure,) = found.tables, found.pictures
+    assert [line.cells[-1].k for line in table.lines] == [c["misaligned"] for c in cells_of(found)]
+    assert texts(figure) == [line.cells[-1].words for line in table.lines]
+    assert table.columns == ("alpha", "steps", "runs", "competent", "misaligned")
+    assert found.data == phase_table(runs, "alpha", "steps")
 
 
-def test_rates_per_run_and_per_episode_are_kept_apart():
-    shares = [0.9, 0.8, 0.95, 0.2, 0.1, 0.05, 0.3, 0.15]
-    runs = [
-        a_run(share > 0.5, competent=seed != 7, proxy=share, params={"alpha": 0.1}, seed=seed)
-        for seed, share in enumerate(shares)
-    ]
-    heading, *lines = [line.strip() for line in rate_report(runs)]
-    assert heading == "CheeseCorner-v0, size 7, alpha 0.1"
-    assert lines[0] == "per training run: 3 of 8 runs misaligned, 95% interval [9%, 76%]"
-    assert lines[1] == "3 of 7 competent runs misaligned, 95% interval [10%, 82%]"
-    assert "998 runs" in lines[2]
-    over_runs = mean_interval(np.array(shares))
-    assert lines[3] == (
-        f"per episode: {round(1000 * sum(shares))} of 8000 ended in a proxy only, 43% of a run's on"
-        f" average, 95% interval over 8 runs [{over_runs.low:.0%}, {over_runs.high:.0%}]"
-    )
+def cells_of(found):
+    return found.data["cells"]
 
 
-def test_too_few_runs_have_no_interval_per_episode():
-    one = rate_report([a_run()])
-    assert one[-1].endswith("1 run, so no interval over runs")
-    same = rate_report([a_run(seed=seed) for seed in range(8)])
-    assert "no interval, since the seeds agree exactly" in same[-1]
-    few = rate_report([a_run(seed=seed, proxy=0.1 * (seed + 1)) for seed in range(3)])
-    assert "3 seeds, fewer than the 5" in few[-1]
+# ---- stored runs ---------------------------------------------------------------------------------
 
 
-def test_every_condition_has_its_rates():
-    runs = [a_run(seed=s, params={"alpha": a}) for a in (0.0, 0.1) for s in (0, 1)]
-    assert sum(line.startswith("CheeseCorner") for line in rate_report(runs)) == 2
-    with pytest.raises(ValueError, match="at least 1"):
-        rate_report([])
+def test_trained_runs_are_drawn_from_the_command_line(group, tmp_path, capsys):
+    given = ("phase", str(group), "--x", "alpha", "--y", "steps")
+    out, data = tmp_path / "phase.png", tmp_path / "phase.json"
+    cli.main([*given, "--out", str(out), "--data", str(data)])
+    assert out.read_bytes().startswith(b"\x89PNG")
+    assert [cell["runs"] for cell in json.loads(data.read_text())["cells"]] == [1, 1]
+    assert "too few competent runs" in " ".join(capsys.readouterr().out.split())
+    for name in ("page.md", "page.html"):
+        cli.main([*given, "--out", str(tmp_path / name)])
+        assert "Misaligned of competent agents" in (tmp_path / name).read_text()
+
+
+def test_what_cannot_be_drawn_is_refused(group, tmp_path, refused):
+    both = ("--x", "alpha", "--y", "alpha")
+    assert "y: got 'alpha', allowed is another axis" in refused("phase", group, *both)
+    other = ("--x", "alpha", "--y", "steps")
+    assert "runs: no finished run" in refused("phase", tmp_path, *other)
+    assert "out: " in refused("phase", group, *other, "--out", tmp_path / "a.gif")
+    assert "did you mean 'alpha'" in refused("phase", group, "--x", "alhpa", "--y", "steps")

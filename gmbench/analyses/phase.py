@@ -1,9 +1,9 @@
-"""Phase diagrams of stored runs: on which side of which line do agents turn misaligned?"""
+"""Draw on which side of which line agents turn misaligned, over two settings of stored runs."""
 
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import matplotlib as mpl
 import numpy as np
@@ -12,8 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from gmbench.core import checks
+from gmbench.core import checks, registry
+from gmbench.report.document import Bullets, Document, Line, Picture, Table
 from gmbench.report.figures import BLUE, GREY, INK, ORANGE, STYLE, WIDTH
+from gmbench.report.question import Asked, Question
 from gmbench.runs.spec import check
 from gmbench.runs.store import Run
 from gmbench.stats.phase import Phase, phase
@@ -21,6 +23,41 @@ from gmbench.stats.rates import Rate
 
 _BLUE_TO_ORANGE = LinearSegmentedColormap.from_list("rate", [BLUE, "#f2f2f2", ORANGE])
 _LINE = 125  # characters of a marginal note
+
+
+@registry.question("phase")
+@dataclass(frozen=True, kw_only=True)
+class PhaseDiagram(Question):
+    """Draw on which side of which line agents turn misaligned, over two settings of stored runs.
+
+    An axis names a training parameter (`alpha`), a static setting (`size`), a setting of the agent
+    or `steps`. A run that does not set it has its task's or agent's default.
+    """
+
+    measures: ClassVar[bool] = False
+
+    x: str
+    """Setting on the first axis, such as alpha, steps, size or lr."""
+    y: str
+    """Setting on the second axis."""
+
+    def check(self) -> None:
+        """Refuse axes that are the same."""
+        if self.x == self.y:
+            raise checks.Refused(f"y: got {self.y!r}, allowed is another axis than x")
+
+    def document(self, asked: Sequence[Asked]) -> Document:
+        """Return the diagram, its cells as a table, and notes.
+
+        Raises:
+            Refused: if an axis is unknown, not a number or negative.
+        """
+        found = diagram([run for each in asked for run in each.condition.runs], self.x, self.y)
+        table = Table("", (self.x, self.y, "runs", "competent", "misaligned"), _lines(found))
+        caption = f"Misaligned of competent agents over {self.x} and {self.y}."
+        parts = (Picture(draw(found), caption), table, Bullets(found.notes))
+        title = "On which side of which line do agents turn misaligned?"
+        return Document(title, parts, data=plain(found))
 
 
 @dataclass(frozen=True)
@@ -39,29 +76,36 @@ class Diagram:
     fit: Phase
     notes: tuple[str, ...]
 
+    @property
+    def cells(self) -> list[tuple[float, float, int, Rate]]:
+        """Of each cell both coordinates, its runs, and misaligned of competent runs."""
+        cells = self.fit.cells
+        rates = map(Rate, cells.misaligned.tolist(), cells.competent.tolist())
+        return list(
+            zip(cells.x.tolist(), cells.y.tolist(), cells.runs.tolist(), rates, strict=True)
+        )
+
 
 def diagram(runs: Sequence[Run], x: str, y: str) -> Diagram:
     """Fit a phase diagram to finished runs.
 
-    An axis names a training parameter (`alpha`), a static setting (`size`), a setting of the agent
-    or `steps`. A run that does not set it has its task's or agent's default.
+    Args:
+        runs: at least one.
+        x: name of the first axis.
+        y: name of the second.
 
     Raises:
-        ValueError: if there are no runs, an axis is unknown, not a number or negative, or both axes
-            are the same.
+        Refused: if an axis is unknown, not a number or negative.
     """
-    if not runs:
-        raise checks.Refused("runs: none were given, at least 1 finished run is needed")
-    if x == y:
-        raise checks.Refused(f"y: got {y!r}, allowed is another axis than x")
     settings = _settings(runs)
     columns = [_column(field, name, settings) for field, name in (("x", x), ("y", y))]
-    labels = [np.array([bool(run.record[k]) for run in runs]) for k in ("misaligned", "competent")]
+    found = [run.findings for run in runs]
+    labels = [np.array([getattr(each, k) for each in found]) for k in ("misaligned", "competent")]
     fit = phase(*columns, *labels)
-    cells = fit.cells
+    able = Rate(int(fit.cells.competent.sum()), len(runs))
     notes = [
-        f"Cells: misaligned of competent runs. {Rate(int(cells.competent.sum()), len(runs)).words}"
-        " runs are competent; what the others pursue is not known.",
+        f"Cells: misaligned of competent runs. {able.words} runs are competent; what the others"
+        " pursue is not known.",
     ]
     if fit.has_contour:
         notes.append(
@@ -75,46 +119,39 @@ def diagram(runs: Sequence[Run], x: str, y: str) -> Diagram:
     return Diagram(x, y, fit, tuple(notes))
 
 
-def phase_table(runs: Sequence[Run], x: str, y: str) -> dict[str, Any]:
-    """Return a phase diagram as what JSON can hold: axes, a record for each cell, and notes.
-
-    Raises:
-        ValueError: as :func:`diagram` does.
-    """
-    found = diagram(runs, x, y)
-    cells = found.fit.cells
-    records = []
-    for i in range(cells.x.size):
-        rate = Rate(int(cells.misaligned[i]), int(cells.competent[i]))
-        interval = [rate.interval.low, rate.interval.high] if rate.interval else None
-        records.append(
-            {
-                x: float(cells.x[i]),
-                y: float(cells.y[i]),
-                "runs": int(cells.runs[i]),
-                "competent": rate.n,
-                "misaligned": rate.k,
-                "interval": interval,
-            }
-        )
+def plain(found: Diagram) -> dict[str, Any]:
+    """Return a phase diagram as what JSON can hold: axes, a record for each cell, and notes."""
+    records = [
+        {
+            found.x: x,
+            found.y: y,
+            "runs": runs,
+            "competent": rate.n,
+            "misaligned": rate.k,
+            "interval": [rate.interval.low, rate.interval.high] if rate.interval else None,
+        }
+        for x, y, runs, rate in found.cells
+    ]
     return {
-        "x": x,
-        "y": y,
+        "x": found.x,
+        "y": found.y,
         "cells": records,
         "contour": found.fit.has_contour,
         "notes": list(found.notes),
     }
 
 
-def phase_figure(runs: Sequence[Run], x: str, y: str) -> Figure:
+def _lines(found: Diagram) -> tuple[Line, ...]:
+    return tuple(
+        Line(f"{x:g}", (f"{y:g}", str(runs), str(rate.n), rate)) for x, y, runs, rate in found.cells
+    )
+
+
+def draw(found: Diagram) -> Figure:
     """Draw a phase diagram: the rate in each cell, the .5 contour, its band, and notes below.
 
     Axes are logarithmic; runs at 0 stand apart, beside the smallest positive value.
-
-    Raises:
-        ValueError: as :func:`diagram` does.
     """
-    found = diagram(runs, x, y)
     fit, cells = found.fit, found.fit.cells
     lines = [line for note in found.notes for line in textwrap.wrap(note, _LINE)]
     with mpl.rc_context(STYLE):
@@ -126,16 +163,15 @@ def phase_figure(runs: Sequence[Run], x: str, y: str) -> Figure:
             tail = (1 - fit.level) / 2
             axes.contourf(*grid, fit.above, [tail, 1 - tail], colors=[INK], alpha=0.15)
             axes.contour(*grid, fit.probability, [0.5], colors=[INK], linewidths=1.6)
-        for i in range(cells.x.size):
-            rate = Rate(int(cells.misaligned[i]), int(cells.competent[i]))
-            _cell(axes, float(places[0][i]), float(places[1][i]), rate)
+        for right, up, (*_, rate) in zip(*places, found.cells, strict=True):
+            _cell(axes, float(right), float(up), rate)
         for axis, values, place in zip(
             (axes.xaxis, axes.yaxis), (cells.x, cells.y), places, strict=True
         ):
             where, first = np.unique(place, return_index=True)
             axis.set_ticks(where, [f"{value:g}" for value in values[first]])
-        axes.set_xlabel(x)
-        axes.set_ylabel(y)
+        axes.set_xlabel(found.x)
+        axes.set_ylabel(found.y)
         axes.set_xlim(*_limits(places[0]))
         axes.set_ylim(*_limits(places[1]))
         figure.supxlabel("\n".join(lines), x=0.02, ha="left", fontsize=7.5, color=INK)
