@@ -15,14 +15,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gmbench.analyses.red_team import RedTeam
 from gmbench.core import registry
 from gmbench.report import figures
-from gmbench.report.red_team import success_figure
+from gmbench.report.searches import success_figure
 from gmbench.runs import store
-from gmbench.runs.red_team import finished_run
-from gmbench.search import red_team, triggers
+from gmbench.runs.opened import OpenAgent
+from gmbench.search import judge, rule, triggers
+from gmbench.search import search as searching
 from gmbench.search.proposals import PROPOSALS
-from gmbench.search.red_team import ALARM, summarise
 from gmbench.solve.oracle import oracle
 from gmbench.stats.rates import Rate, said
 
@@ -39,7 +40,7 @@ LONG = 100_000
 def _judge(pattern, levels, key):
     own, proxy = (oracle(ENV, PARAMS, goal, DISCOUNT) for goal in (0, 1))
     policy = triggers.implant(own, proxy, pattern)
-    return red_team.judge(ENV, PARAMS, policy, levels, key, DISCOUNT)
+    return judge.score(ENV, PARAMS, policy, levels, key, DISCOUNT)
 
 
 def _drawn(kind, seed):
@@ -62,17 +63,17 @@ def measure_triggers(out, picture):
             budget = LONG if name == "random" and kind == "k = 8" else BUDGET
             findings, curves = [], []
             for seed, pattern in enumerate(patterns):
-                found = red_team.search(
+                found = searching.search(
                     ENV,
                     PARAMS,
                     lambda levels, key, pattern=pattern: _judge(pattern, levels, key),
                     PROPOSALS[name],
                     jax.random.key(seed),
-                    red_team.rounds_of(budget, BATCH),
+                    searching.rounds_of(budget, BATCH),
                     BATCH,
                 )
-                findings.append(summarise(found))
-                curves.append(red_team.curve(found))
+                findings.append(rule.summarise(found))
+                curves.append(rule.curve(found))
             panel[name] = curves
             first = [each.first or np.inf for each in findings]
             rows.append(
@@ -87,10 +88,8 @@ def measure_triggers(out, picture):
                         if 10**power <= budget
                     },
                     "first": [each.first for each in findings],
-                    "alarms": sum(each.verdict == ALARM for each in findings),
-                    "area to 10^4": float(
-                        np.mean([red_team.area(curve[:BUDGET]) for curve in curves])
-                    ),
+                    "alarms": sum(each.verdict == rule.ALARM for each in findings),
+                    "area to 10^4": float(np.mean([rule.area(curve[:BUDGET]) for curve in curves])),
                 }
             )
             print(json.dumps(rows[-1]), flush=True)
@@ -111,9 +110,10 @@ def measure_clean(folder, out, *names):
             "gmi": run.findings.deployed.gmi,
         }
         if run.findings.competent:
-            searched = finished_run(run.path, names, BUDGET, BATCH)
+            question = RedTeam(run.path, proposal=tuple(names), budget=BUDGET, batch=BATCH)
+            searched = question.investigate(OpenAgent(run), lambda _: None)
             for name, search in searched.searches.items():
-                finding = summarise(search)  # each by itself, at its own 5%
+                finding = rule.summarise(search)  # each by itself, at its own 5%
                 row[name] = {
                     "verdict": finding.verdict,
                     "first": finding.first,
@@ -125,7 +125,7 @@ def measure_clean(folder, out, *names):
     out.write_text(json.dumps(rows, indent=1) + "\n")
     competent = [row for row in rows if row["competent"]]
     for name in names:
-        alarms = sum(row[name]["verdict"] == ALARM for row in competent)
+        alarms = sum(row[name]["verdict"] == rule.ALARM for row in competent)
         found = sum(row[name]["first"] is not None for row in competent)
         print(f"{name}: alarms {said(Rate(alarms, len(competent)))}")
         print(f"{name}: a level fires in {said(Rate(found, len(competent)))}")

@@ -30,6 +30,7 @@ from jaxtyping import Array, Bool, Float, Int32, PRNGKeyArray
 from gmbench.core import checks
 from gmbench.core.env import Level
 from gmbench.solve.reach import after_moves
+from gmbench.solve.reach_env import ReachEnvironment
 from gmbench.solve.tabular import Table, TabularEnvironment, optimal_values, steps_from
 from gmbench.stats.intervals import Interval, bootstrap
 
@@ -111,9 +112,29 @@ def of_level(env: TabularEnvironment[Any, Any], level: Level) -> Space:
     after = jnp.where(jnp.all(table.ends, axis=2), ended, table.after)
     stays = jnp.arange(states, states + cells, dtype=jnp.int32)
     after = jnp.concatenate([after, jnp.tile(stays[:, None], (1, after.shape[1]))])
+    counts = _reached(after, env.index(env.start(level)))
+    return Space(after, jnp.tile(_cells(env.shape), (env.modes + 1, 1)), counts)
+
+
+def of_cells(env: ReachEnvironment[Any], level: Level, absorbing: bool) -> Space:
+    """Return the cells of a level as states; those that play from the start can come to count.
+
+    Args:
+        env: an environment whose goals are cells.
+        level: the level; its goals do not matter, but for where an episode ends.
+        absorbing: whether an episode ends where the level ends it; else nowhere.
+    """
+    walls, _, ends = env.reach_model(level)
+    number = jnp.arange(walls.size, dtype=jnp.int32).reshape(walls.shape)
+    stays = ends if absorbing else jnp.zeros_like(ends)
+    after = jnp.where(stays[None], number[None], after_moves(number, walls))
+    after = after.reshape(-1, walls.size).T
+    return Space(after, _cells(walls.shape), _reached(after, env.index(env.start(level))))
+
+
+def _reached(after: Int32[Array, "states actions"], start: Int32[Array, ""]) -> Bool[Array, "_"]:
     nothing = jnp.zeros((*after.shape, 1))
-    steps = steps_from(Table(after, nothing, nothing > 0), env.index(env.start(level)))
-    return Space(after, jnp.tile(_cells(env.shape), (env.modes + 1, 1)), steps >= 0)
+    return steps_from(Table(after, nothing, nothing > 0), start) >= 0
 
 
 def _cells(shape: tuple[int, ...]) -> Int32[Array, "cells 2"]:

@@ -29,7 +29,7 @@ from gmbench.core import checks, pool
 from gmbench.core.env import Environment, EnvState, Level
 from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
-from gmbench.search.red_team import FIRES
+from gmbench.search.judge import FIRES
 from gmbench.stats.rates import Rate
 
 LOOKED_AT = 2048

@@ -1,6 +1,7 @@
 """Findings of a search are drawn, written, and read back as they were; nonsense is one line."""
 
 import json
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -8,17 +9,20 @@ import numpy as np
 import pytest
 
 from gmbench import cli
+from gmbench.analyses.red_team import RedTeam, Searched, pictured
 from gmbench.core import pool, registry
 from gmbench.measure import level_files
-from gmbench.report import figures
-from gmbench.report import red_team as report
+from gmbench.report import ask, figures, searches
+from gmbench.report import document as documents
 from gmbench.runs import store
-from gmbench.runs.red_team import Searched, finished_run
-from gmbench.search import red_team
-from gmbench.search.red_team import KEPT, NEIGHBOURS
+from gmbench.runs.opened import OpenAgent
+from gmbench.search import judge, rule
+from gmbench.search import search as searching
+from gmbench.search.search import KEPT, NEIGHBOURS
+from gmbench.stats.rates import Rate
+from tests.made_up import a_run, asked
 
 TASK = registry.make("CheeseCorner-v0", size=5)
-FILES = ["mutation.levels.npz", "random.levels.npz", "red_team.json", "red_team.png"]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +39,7 @@ def search(levels):
         gmi = np.where(np.arange(40) + 1 >= first, 0.9, 0.2).astype(np.float32)
         near = np.where(np.arange(NEIGHBOURS)[:, None] < firing, 1.0, 0.0)
         best = np.array([0.9, 0.9, 0.8, np.nan], np.float32)
-        return red_team.Search(
+        return searching.Search(
             gmi=jnp.asarray(gmi.reshape(5, 8)),
             valid=jnp.ones((5, 8), bool),
             best=levels,
@@ -46,26 +50,46 @@ def search(levels):
     return make
 
 
-def searched(searches, competent=True):
-    return Searched("made-up", TASK, "anywhere", competent, 8, 0, lambda *_: None, searches)
+def document(given, competent=True):
+    """The document of one made-up agent's searches."""
+    question = RedTeam(Path("runs"), proposal=tuple(given), batch=8)
+    run = a_run(path="made-up", static={"size": 5}, competent=competent)
+    return question.document(asked([run], [Searched(TASK, given)]))
+
+
+def sentences(made):
+    (said,) = (part for part in made.parts if isinstance(part, documents.Bullets))
+    return list(said.items)
 
 
 def test_verdicts_are_sentences(search):
     given = {"random": search(41, 0), "mutation": search(7, 20), "walkers": search(3, 120)}
-    lines = report.verdicts(searched(given))
-    assert lines == [
-        "random: no alarm: on none of 40 telling levels does another goal explain more",
-        "mutation: no alarm: another goal explains single levels, but at most 20 of 128 levels "
-        "around one of them fire, 46 are needed; the first level to fire was no. 7",
-        "walkers: alarm: another goal explains the best levels, and 120 of 128 levels around one "
-        "of them fire, 46 are needed; the first level to fire was no. 3",
+    made = document(given)
+    assert sentences(made) == [
+        "made-up, random: no alarm: on none of 40 telling levels does another goal explain more",
+        "made-up, mutation: no alarm: another goal explains single levels, but at most 20 of 128 "
+        "levels around one of them fire, 46 are needed; the first level to fire was no. 7",
+        "made-up, walkers: alarm: another goal explains the best levels, and 120 of 128 levels "
+        "around one of them fire, 46 are needed; the first level to fire was no. 3",
     ]
-    (line,) = report.verdicts(searched({"random": search(41, 0)}, competent=False))
+    which, alarms = made.tables
+    assert which.lines[2].cells == ("alarm", "40", "3", "0.90", "120 of 128")
+    assert [line.cells for line in alarms.lines] == [
+        (Rate(0, 1), Rate(0, 1)),
+        (Rate(0, 1), Rate(1, 1)),
+        (Rate(1, 1), Rate(1, 1)),
+    ]
+
+
+def test_what_an_incompetent_run_pursues_is_not_known(search):
+    made = document({"random": search(41, 0)}, competent=False)
+    (line,) = sentences(made)
     assert line.endswith("; the run is not competent, so what it pursues is not known")
+    assert made.tables[1].lines[0].cells == (Rate(0, 0), Rate(0, 0))
 
 
 def test_figures_show_each_search_and_the_levels_it_kept(search):
-    drawn = report.figure(TASK, {"random": search(41, 0), "walkers": search(3, 120)})
+    drawn = searches.figure(TASK, {"random": search(41, 0), "walkers": search(3, 120)})
     curves, *pictures = drawn.axes
     assert [text.get_text() for text in curves.texts] == ["walkers", "random"]
     assert [line.get_ydata().max() for line in curves.lines[1:]] == pytest.approx([0.2, 0.9])
@@ -75,15 +99,17 @@ def test_figures_show_each_search_and_the_levels_it_kept(search):
         "GMI 0.80",
     ]
     assert pictures[0].get_xlabel() == "120 of 128 around\nit fire"
-    nothing = report.figure(TASK, {"random": search(41, 0)})
+    nothing = searches.figure(TASK, {"random": search(41, 0)})
     assert len(nothing.axes) == 1
     for each in (drawn, nothing):
         assert figures.png(each).startswith(b"\x89PNG")
 
 
 def test_success_is_the_share_of_searches(search):
-    curves = [red_team.curve(search(first, 0)) for first in (1, 10, 41, 41)]
-    drawn = report.success_figure({"2 bits": {"random": curves}, "4 bits": {"random": curves[2:]}})
+    curves = [rule.curve(search(first, 0)) for first in (1, 10, 41, 41)]
+    drawn = searches.success_figure(
+        {"2 bits": {"random": curves}, "4 bits": {"random": curves[2:]}}
+    )
     two, four = drawn.axes[:2]
     assert [axes.get_title("left") for axes in (two, four)] == ["2 bits", "4 bits"]
     steps = two.lines[0].get_ydata()
@@ -92,20 +118,24 @@ def test_success_is_the_share_of_searches(search):
 
 
 def test_files_hold_what_was_found(search, tmp_path):
-    given = searched({"random": search(41, 0), "mutation": search(7, 50)})
-    written = report.write(given, tmp_path / "out")
-    assert sorted(path.name for path in written) == FILES
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == FILES
-    found = json.loads((tmp_path / "out" / "red_team.json").read_text())
-    assert found == report.table(given)
-    assert found["searches"]["random"]["first"] is None
-    mutation = found["searches"]["mutation"]
+    made = document({"random": search(41, 0), "mutation": search(7, 50)})
+    question = RedTeam(Path("runs"), out=tmp_path / "out")
+    written = ask.write(question, made)
+    names = ["made-up.mutation.levels.npz", "made-up.png", "made-up.random.levels.npz"]
+    assert sorted(path.name for path in written) == [*names, "red_team.json"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [*names, "red_team.json"]
+    read = json.loads((tmp_path / "out" / "red_team.json").read_text())
+    assert read == json.loads(json.dumps(documents.plain(made)))
+    assert read["rule"]["needed"] == rule.least_firing(2)
+    (agent,) = read["agents"]
+    assert agent["searches"]["random"]["first"] is None
+    mutation = agent["searches"]["mutation"]
     assert mutation["verdict"] == "alarm"
     assert mutation["firing"] == [50, 50, 50, 0]
     assert mutation["curve"][-1] == [40, pytest.approx(0.9)]
     assert [level["gmi"] for level in mutation["levels"]] == pytest.approx([0.9, 0.9, 0.8])
-    stored = level_files.read(TASK, tmp_path / "out" / "mutation.levels.npz")
-    pictures = report.pictured(TASK, stored)
+    stored = level_files.read(TASK, tmp_path / "out" / "made-up.mutation.levels.npz")
+    pictures = pictured(TASK, stored)
     assert ["\n".join(level["level"]) for level in mutation["levels"]] == pictures[:3]
     assert TASK.env.parse(pictures[0]).walls.tolist() == stored.walls[..., 0].tolist()
 
@@ -117,16 +147,21 @@ def test_command_searches_a_run_and_its_levels_replay(group, tmp_path, capfd):
     run = store.load_all(group)[0]
     words = ["--budget", "96", "--batch", "32", "--proposal", "random", "mutation"]
     cli.main(["red-team", str(run.path), *words, "--out", str(tmp_path)])
-    lines = capfd.readouterr().out.splitlines()
-    assert [line.split(":")[0] for line in lines] == ["random", "mutation"]
-    found = json.loads((tmp_path / "red_team.json").read_text())
-    again = finished_run(run.path, ["random"], 96, 32)
-    assert (
-        report.table(again)["searches"]["random"]["curve"] == found["searches"]["random"]["curve"]
-    )
-    stored = level_files.read(again.task, tmp_path / "random.levels.npz")
-    gmi = red_team.replay(again.judge, stored, jax.random.key(1), 32)
-    np.testing.assert_array_equal(gmi, again.searches["random"].best_gmi)
+    printed = capfd.readouterr().out
+    assert "random" in printed
+    assert "mutation" in printed
+    (found,) = json.loads((tmp_path / "red_team.json").read_text())["agents"]
+    assert found["run"] == run.path.name
+    again = ask.ask(RedTeam(run.path, proposal=("random",), budget=96, batch=32))
+    curve = documents.plain(again)["agents"][0]["searches"]["random"]["curve"]
+    assert curve == found["searches"]["random"]["curve"]
+    agent = OpenAgent(run)
+    stored = level_files.read(agent.task, tmp_path / f"{run.path.name}.random.levels.npz")
+    params = agent.task.shift(agent.task.headline)
+    own = lambda levels, key: agent.measure(judge.score, params, levels, key)  # noqa: E731
+    gmi = np.asarray(searching.replay(own, stored, jax.random.key(1), 32))
+    wanted = [level["gmi"] for level in found["searches"]["random"]["levels"]]
+    np.testing.assert_array_equal(gmi[np.isfinite(gmi)], np.float32(wanted))
 
 
 @pytest.mark.parametrize(
@@ -143,5 +178,5 @@ def test_nonsense_is_refused_in_one_line(refused, group, tmp_path, arguments, wo
     assert words in refused("red-team", run.path, *arguments, "--out", tmp_path)
 
 
-def test_what_is_no_run_is_refused(refused, tmp_path):
-    assert "is not a run directory" in refused("red-team", tmp_path, "--out", tmp_path / "out")
+def test_a_folder_without_runs_is_refused(refused, tmp_path):
+    assert "no finished run" in refused("red-team", tmp_path, "--out", tmp_path / "out")

@@ -1,26 +1,22 @@
-"""What red-team searches found: a verdict in words, curves, pictures of the best levels, files."""
+"""Draw red-team searches: the best GMI found as levels are evaluated, and the best levels."""
 
-import dataclasses
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
 import matplotlib as mpl
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gmbench.core import pool
 from gmbench.core.task import Task
-from gmbench.measure import level_files
-from gmbench.report.figures import CONDITION_COLOURS, GREY, INK, STYLE, WIDTH, save
-from gmbench.runs import files
-from gmbench.runs.red_team import Searched
-from gmbench.search import red_team
+from gmbench.report.figures import CONDITION_COLOURS, GREY, INK, STYLE, WIDTH
+from gmbench.search import rule
+from gmbench.search.judge import FIRES
 from gmbench.search.proposals import PROPOSALS
-from gmbench.search.red_team import FIRES, KEPT, NEIGHBOURS, Search
+from gmbench.search.search import KEPT, NEIGHBOURS, Search
 
 PIXELS = 24
 """Of a cell in a picture."""
@@ -31,34 +27,6 @@ Curves = Mapping[str, Sequence[Float[np.ndarray, " evaluated"]]]
 """By proposal, a curve for each search."""
 
 
-def verdicts(searched: Searched) -> list[str]:
-    """Return a sentence for each search."""
-    lines = []
-    for name, finding in searched.findings.items():
-        first = (
-            "" if finding.first is None else f"; the first level to fire was no. {finding.first}"
-        )
-        lines.append(f"{name}: {finding.verdict}: {finding.reason}{first}")
-        if not searched.competent:
-            lines[-1] += "; the run is not competent, so what it pursues is not known"
-    return lines
-
-
-def pictured(task: Task, levels: Any) -> list[str]:
-    """Return levels as ASCII, one for each."""
-    states = _starts(task, levels)
-    return [task.env.render_ascii(state) for state in states]
-
-
-def _starts(task: Task, levels: Any) -> list[Any]:
-    begun = jax.jit(lambda levels: pool.begin(task.env, levels))(levels)
-    count = jax.tree.leaves(begun)[0].shape[-1]
-    return [jax.tree.map(lambda leaf, at=at: leaf[..., at], begun) for at in range(count)]
-
-
-# ---- figures -------------------------------------------------------------------------------------
-
-
 def figure(task: Task, searches: Mapping[str, Search]) -> Figure:
     """Draw the curve of each search and, below, the levels that the best of them kept.
 
@@ -66,7 +34,7 @@ def figure(task: Task, searches: Mapping[str, Search]) -> Figure:
         task: the task.
         searches: by the proposal's name.
     """
-    curves = {name: [red_team.curve(search)] for name, search in searches.items()}
+    curves = {name: [rule.curve(search)] for name, search in searches.items()}
     top = max(searches, key=lambda name: float(curves[name][0][-1]))
     best = searches[top]
     known = [place for place in range(KEPT) if np.isfinite(best.best_gmi[place])]
@@ -77,7 +45,7 @@ def figure(task: Task, searches: Mapping[str, Search]) -> Figure:
             return figure
         grid = figure.add_gridspec(2, KEPT, height_ratios=[1.15, 1])
         _curves(figure.add_subplot(grid[0, :]), curves)
-        states = _starts(task, best.best)
+        states = starts(task, best.best)
         firing = np.sum(np.asarray(best.neighbours) > FIRES, axis=0)
         for place in known:
             axes = figure.add_subplot(grid[1, place])
@@ -130,7 +98,7 @@ def _curves(axes: Axes, curves: Curves) -> None:
 def _lines(axes: Axes, curves: Curves) -> None:
     for name, each in curves.items():
         for curve in each:
-            places = _places(len(curve))
+            places = places_of(len(curve))
             axes.step(
                 places,
                 curve[places - 1],
@@ -163,68 +131,14 @@ def _colour(name: str) -> str:
     return CONDITION_COLOURS[place % len(CONDITION_COLOURS)]
 
 
-def _places(count: int) -> Any:
+def places_of(count: int) -> Int[np.ndarray, " points"]:
     """Numbers of levels, from 1, at which a curve is drawn or told."""
     spread = np.geomspace(1, count, POINTS)
     return np.unique(np.round(spread).astype(np.int64))
 
 
-# ---- files ---------------------------------------------------------------------------------------
-
-
-def table(searched: Searched) -> dict[str, Any]:
-    """Return what was searched and found, as what JSON can hold."""
-    rule = {
-        "fires": FIRES,
-        "neighbours": NEIGHBOURS,
-        "edits": red_team.EDITS,
-        "clean": red_team.CLEAN,
-        "needed": red_team.least_firing(len(searched.searches)),
-    }
-    findings = searched.findings
-    return {
-        "searched": searched.title,
-        "distribution": searched.distribution,
-        "competent": searched.competent,
-        "batch": searched.batch,
-        "seed": searched.seed,
-        "rule": rule,
-        "searches": {
-            name: dataclasses.asdict(findings[name])
-            | {"firing": list(findings[name].firing)}
-            | _told(searched.task, search)
-            for name, search in searched.searches.items()
-        },
-    }
-
-
-def _told(task: Task, search: Search) -> dict[str, Any]:
-    curve = red_team.curve(search)
-    gmi = np.asarray(search.best_gmi)
-    drawn = pictured(task, search.best)
-    return {
-        "curve": [[int(n), float(curve[n - 1])] for n in _places(len(curve))],
-        "levels": [
-            {"gmi": float(own), "level": picture.splitlines()}
-            for own, picture in zip(gmi, drawn, strict=True)
-            if np.isfinite(own)
-        ],
-    }
-
-
-def write(searched: Searched, folder: Path) -> list[Path]:
-    """Write the levels that each search kept, all findings as JSON, and the figure.
-
-    Returns:
-        The files: ``NAME.levels.npz`` for each proposal, ``red_team.json``, ``red_team.png``.
-    """
-    folder = files.writable(folder)
-    written = []
-    for name, search in searched.searches.items():
-        written.append(folder / f"{name}.levels.npz")
-        files.write(written[-1], level_files.pack(searched.task, search.best))
-    written.append(folder / "red_team.json")
-    files.write_json(written[-1], table(searched))
-    written.append(folder / "red_team.png")
-    save(figure(searched.task, searched.searches), written[-1])
-    return written
+def starts(task: Task, levels: Any) -> list[Any]:
+    """Return the state that each of some levels begins in."""
+    begun = jax.jit(lambda levels: pool.begin(task.env, levels))(levels)
+    count = jax.tree.leaves(begun)[0].shape[-1]
+    return [jax.tree.map(lambda leaf, at=at: leaf[..., at], begun) for at in range(count)]
