@@ -146,7 +146,7 @@ class Heads(nn.Module):
 class Tap(nn.Module):
     """The identity, without weights: names an activation, so that it can be read or replaced.
 
-    ``capture`` reads taps; ``flax.linen.intercept_methods`` can replace what one returns.
+    :func:`captured` reads taps; ``flax.linen.intercept_methods`` can replace what one returns.
     """
 
     @nn.compact

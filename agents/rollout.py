@@ -2,7 +2,7 @@
 
 Without a mitigation the pool is filled with fresh levels. A mitigation's level source fills it
 otherwise, and is told what became of each; its state and the running sums of the episodes are the
-training state's ``curriculum``, empty where there is no source.
+training state's ``curriculum``, empty where nothing asks for them.
 """
 
 from functools import partial
@@ -68,10 +68,11 @@ def curriculum(
     params: EnvParams,
     envs: int,
 ) -> Any:
-    """Return the start of a mitigation's curriculum; nothing if it has no level source."""
-    if mitigation.levels is None:
+    """Return the start of what a mitigation is told; nothing if it has no source and no log."""
+    if not (mitigation.levels or mitigation.log):
         return ()
-    return Curriculum(mitigation.levels.init(key, params), untold(env, envs))
+    source = mitigation.levels.init(key, params) if mitigation.levels else None
+    return Curriculum(source, untold(env, envs))
 
 
 def first_levels(
@@ -105,17 +106,14 @@ def collect(
     state, levels = _filled(env, mitigation, state, key_levels, count, envs)
     starts = jax.random.randint(key_starts, (config.num_steps,), 0, count)
     chances = jax.random.uniform(key_actions, (config.num_steps, envs))
-    key_sight = jax.random.fold_in(key_actions, 1)
-    sights = jax.random.split(key_sight, config.num_steps) if mitigation.observe else None
+    sights, last_sight = _sights(mitigation, key_actions, config.num_steps)
     act = partial(player.act, state.weights)
     unremembering = player.begin(envs)
 
     def step(carry: tuple[Any, ...], inputs: tuple[Any, Any, Any]) -> tuple[Any, Step]:
         states, memory, earned, totals, told = carry
         place, chance, sight = inputs
-        observation = pool.observe(env, states)
-        if mitigation.observe:
-            observation = mitigation.observe(sight, observation)
+        observation = _seen(env, mitigation, states, sight)
         logits, value, memory, _ = act(memory, observation)
         log_probs = jax.nn.log_softmax(logits, axis=0)
         action = draw(log_probs, chance)
@@ -147,7 +145,7 @@ def collect(
     first = (state.envs, state.memory, state.earned, nothing, told)
     carried, steps = jax.lax.scan(step, first, (starts, chances, sights))
     states, memory, earned, totals, told = carried
-    _, last_value, *_ = act(memory, pool.observe(env, states))
+    _, last_value, *_ = act(memory, _seen(env, mitigation, states, last_sight))
     metrics = _metrics(env, config, steps, totals)
     state = state.replace(envs=states, memory=memory, earned=earned)
     if state.curriculum:
@@ -156,6 +154,7 @@ def collect(
 
 
 def tell(
+    config: Any,
     mitigation: Mitigation,
     state: Any,
     steps: Step,
@@ -178,9 +177,26 @@ def tell(
         goals=jnp.moveaxis(told.goals, 1, 0),
         length=told.length,
     )
-    source = mitigation.levels.update(key, state.curriculum.source, experience)  # type: ignore[union-attr]
+    source = state.curriculum.source
+    if mitigation.levels:
+        source = mitigation.levels.update(key, source, experience)
     logged = mitigation.log(source, experience) if mitigation.log else {}
-    return state.replace(curriculum=state.curriculum._replace(source=source)), named(logged)
+    logged = over_devices(jax.lax.pmean, config, named(logged))
+    return state.replace(curriculum=state.curriculum._replace(source=source)), logged
+
+
+def _sights(mitigation: Mitigation, key: PRNGKeyArray, steps: int) -> tuple[Any, Any]:
+    """Return keys for what is seen, of each step and after the last; none where none is needed."""
+    if mitigation.observe is None:
+        return None, None
+    sights = jax.random.split(jax.random.fold_in(key, 1), steps + 1)
+    return sights[:-1], sights[-1]
+
+
+def _seen(env: Environment[Any, Any], mitigation: Mitigation, states: Any, sight: Any) -> Array:
+    """Return what the network sees of a batch of states."""
+    plain = pool.observe(env, states)
+    return mitigation.observe(sight, plain) if mitigation.observe else plain
 
 
 def _filled(
@@ -193,7 +209,9 @@ def _filled(
 ) -> tuple[Any, tuple[Any, ...]]:
     """Return the pool of levels; those of a source with their ids, and whether to learn on them."""
     if mitigation.levels is None:
-        return state, (pool.fill(env, state.params, key, count, envs),)
+        about = (jnp.full(count, -1, jnp.int32), jnp.ones(count, bool)) if state.curriculum else ()
+        fresh = pool.fill(env, state.params, key, count, envs)
+        return state, (fresh, *pool.repeated(about, envs))
     drawn, source = mitigation.levels.draw(key, state.curriculum.source, state.params, count)
     state = state.replace(curriculum=state.curriculum._replace(source=source))
     return state, tuple(pool.repeated(drawn, envs))

@@ -22,7 +22,8 @@ class Drawn(NamedTuple):
 
     Attributes:
         levels: on the trailing axis.
-        ids: by which a level source knows them again.
+        ids: by which a level source knows them again, none of them negative. Episodes outlast
+            rollouts, so a level that takes another's place needs an id of its own.
         learn: whether steps on them enter the loss.
     """
 
@@ -101,14 +102,16 @@ class Mitigation(NamedTuple):
     """Hooks on training; None is the identity.
 
     Attributes:
+        name: for refusals.
         levels: where levels come from.
         reward: ``(state, action, next_state, reward) -> reward`` of one environment.
         observe: ``(key, observations) -> observations``, what the network sees while it collects
             and therefore learns from; in evaluation it sees the plain observation.
         loss: ``(weights, batch) -> (loss, metrics)``, added to the agent's own.
-        log: ``(source state, experience) -> metrics``.
+        log: ``(source state, experience) -> metrics``; the state is None without a source.
     """
 
+    name: str = ""
     levels: LevelSource | None = None
     reward: Callable[[Any, Any, Any, Float[Array, ""]], Float[Array, ""]] | None = None
     observe: Callable[[PRNGKeyArray, Array], Array] | None = None
@@ -142,10 +145,11 @@ def chain(*members: Mitigation) -> Mitigation:
     """
     alone: dict[str, Any] = {}
     for hook in ("levels", "reward"):
-        claims = [each for member in members if (each := getattr(member, hook)) is not None]
+        claims = [member for member in members if getattr(member, hook) is not None]
         if len(claims) > 1:
-            raise checks.Refused(f"mitigation: {len(claims)} in the chain claim {hook}, allowed: 1")
-        alone[hook] = claims[0] if claims else None
+            names = " and ".join(repr(member.name) for member in claims)
+            raise checks.Refused(f"mitigation: {names} both claim {hook}, allowed: one in a chain")
+        alone[hook] = getattr(claims[0], hook) if claims else None
     losses = [member.loss for member in members if member.loss]
     sights = [member.observe for member in members if member.observe]
     logs = [member.log for member in members if member.log]
@@ -178,21 +182,27 @@ def per_level(
     experience: Experience,
     values: Float[Array, "steps envs"],
     where: Bool[Array, "steps envs"],
-    count: int,
-) -> tuple[Float[Array, " count"], Float[Array, " count"]]:
-    """Return the mean of some values for each level id below ``count``, and how many there were.
+    ids: Int[Array, " levels"],
+) -> tuple[Float[Array, " levels"], Float[Array, " levels"], Int[Array, " levels"]]:
+    """Return the mean and the maximum of some values on each of some levels, and their number.
 
     Args:
         experience: the rollout.
         values: one for each step.
         where: the steps that count (``experience.live``, or ``experience.ended``).
-        count: of ids; steps on others are left out.
+        ids: of the levels asked for, all different; steps on others are left out.
 
     Returns:
-        Means, 0 where there is nothing, and numbers of steps.
+        Means and maxima, 0 where there is nothing, and numbers of steps.
     """
-    ids = jnp.where(where & (experience.ids >= 0), experience.ids, count).reshape(-1)
-    add = partial(jax.ops.segment_sum, segment_ids=ids, num_segments=count + 1)
-    number = add(jnp.ones(ids.shape, jnp.float32))[:count]
-    total = add(values.reshape(-1).astype(jnp.float32))[:count]
-    return total / jnp.maximum(number, 1), number
+    count, played = ids.shape[0], experience.ids.reshape(-1)
+    order = jnp.argsort(ids)
+    place = order[jnp.clip(jnp.searchsorted(ids[order], played), 0, count - 1)]
+    segments = jnp.where((ids[place] == played) & where.reshape(-1), place, count)
+    flat = values.reshape(-1).astype(jnp.float32)
+    number = jax.ops.segment_sum(jnp.ones(flat.shape, jnp.int32), segments, count + 1)[:count]
+    total = jax.ops.segment_sum(flat, segments, count + 1)[:count]
+    highest = jax.ops.segment_max(flat, segments, count + 1)[:count]
+    seen, nothing = number > 0, jnp.float32(0)
+    mean = total / jnp.maximum(number, 1).astype(jnp.float32)
+    return mean, jnp.where(seen, highest, nothing), number

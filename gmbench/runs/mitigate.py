@@ -55,7 +55,7 @@ class Mitigating:
             own = copy.copy(config)
             for field in _floats(config):  # traced: a checked dataclass would look at the value
                 object.__setattr__(own, field, rates[self._name(place, field)])
-            made.append(registry.make_mitigation(name).make(self.env, own))
+            made.append(registry.make_mitigation(name).make(self.env, own)._replace(name=name))
         return chain(*made)
 
     def _name(self, place: int, field: str) -> str:

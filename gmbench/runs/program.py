@@ -185,6 +185,7 @@ class Compiled:
         self.traces = 0
         self._measured: dict[str, Any] = {}
         self._trained: dict[int, Any] = {}
+        self._entered: dict[int, Any] = {}
 
     def copied(self, tree: Any) -> Any:
         """Repeat what belongs to each run for each of its copies."""
@@ -214,12 +215,14 @@ class Compiled:
         begin = functools.partial(_learner(plan).init, plan.task.env, plan.config)
         return self._sharded(jax.vmap(functools.partial(begin, plan.stages[0].mitigate)))
 
-    @functools.cache  # noqa: B019 (programs are few, and remembered on purpose)
     def enter(self, stage: int) -> Any:
         """``(states, params) -> states`` at the start of another stage."""
-        plan = self.plan
-        enter = functools.partial(_learner(plan).enter, plan.task.env, plan.config)
-        return self._sharded(jax.vmap(functools.partial(enter, plan.stages[stage].mitigate)))
+        if stage not in self._entered:
+            plan = self.plan
+            enter = functools.partial(_learner(plan).enter, plan.task.env, plan.config)
+            begin = jax.vmap(functools.partial(enter, plan.stages[stage].mitigate))
+            self._entered[stage] = self._sharded(begin)
+        return self._entered[stage]
 
     def training(self, stage: int = 0) -> Any:
         """``states -> (states, metrics)``, to be compiled; the given states are donated."""

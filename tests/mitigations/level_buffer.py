@@ -1,4 +1,4 @@
-"""A level buffer by regret: half of the levels played are those with the largest estimates."""
+"""Robust PLR (Jiang et al. 2021, arXiv 2110.02439): learn on the levels of largest advantages."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -11,9 +11,9 @@ from gmbench.core.mitigation import Drawn, LevelSource, Mitigation, Recipe, per_
 
 
 class Buffer(NamedTuple):
-    levels: Any
+    levels: Any  # those kept, best first, and behind them as many fresh ones
+    ids: Any
     score: Any
-    visits: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,33 +24,33 @@ class Config:
 
 def level_buffer(env, config):
     def init(key, params):
-        levels = pool.draw(env, params, key, (config.size,))
-        return Buffer(levels, jnp.zeros(config.size), jnp.zeros(config.size))
+        ids = jnp.arange(2 * config.size, dtype=jnp.int32)
+        levels = pool.draw(env, params, key, (2 * config.size,))
+        return Buffer(levels, ids, jnp.zeros(2 * config.size, jnp.float32))
 
     def draw(key, state, params, count):
-        key_fresh, key_place, key_mix, key_enter = jax.random.split(key, 4)
-        fresh = pool.draw(env, params, key_fresh, (config.size,))
-        # A fresh level takes the place of the one with the least score that was visited.
-        enters = (state.visits > 0) & (state.score <= jnp.median(state.score))
-        levels = jax.tree.map(lambda new, old: jnp.where(enters, new, old), fresh, state.levels)
-        score = jnp.where(enters, jnp.float32(0), state.score)
-        visits = jnp.where(enters, jnp.float32(0), state.visits)
-        by_rank = jnp.argsort(-score)[: config.size // 2]
-        top = jax.random.choice(key_place, by_rank, (count,))
-        any_place = jax.random.randint(key_enter, (count,), 0, config.size)
-        again = jax.random.uniform(key_mix, (count,)) < config.replay
-        ids = jnp.where(again, top, any_place).astype(jnp.int32)
-        chosen = jax.tree.map(lambda leaf: leaf[..., ids], levels)
-        return Drawn(chosen, ids, again), Buffer(levels, score, visits)
+        key_fresh, key_place, key_again = jax.random.split(key, 3)
+        fresh = Buffer(
+            pool.draw(env, params, key_fresh, (config.size,)),
+            jnp.max(state.ids) + 1 + jnp.arange(config.size, dtype=jnp.int32),
+            jnp.full(config.size, -1, jnp.float32),
+        )
+        behind = jax.tree.map(lambda old, new: old.at[..., config.size :].set(new), state, fresh)
+        again = jax.random.uniform(key_again, (count,)) < config.replay
+        place = jax.random.randint(key_place, (count,), 0, config.size)
+        place = jnp.where(again, place, place + config.size)
+        levels, ids, _ = jax.tree.map(lambda leaf: leaf[..., place], behind)
+        return Drawn(levels, ids, learn=again), behind
 
     def update(key, state, experience):
         regret = jnp.abs(experience.advantage)
-        mean, number = per_level(experience, regret, experience.live, config.size)
-        score = jnp.where(number > 0, mean, state.score)
-        return Buffer(state.levels, score, state.visits + number)
+        mean, _, number = per_level(experience, regret, experience.live, state.ids)
+        state = state._replace(score=jnp.where(number > 0, mean, state.score))
+        order = jnp.argsort(-state.score)
+        return jax.tree.map(lambda leaf: leaf[..., order], state)
 
     def log(state, experience):
-        return {"score": jnp.mean(state.score), "visited": jnp.mean(state.visits > 0)}
+        return {"score": jnp.mean(state.score[: config.size])}
 
     return Mitigation(levels=LevelSource(init, draw, update), log=log)
 
