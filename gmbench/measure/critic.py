@@ -31,12 +31,13 @@ evenly; each goal has the beta at which it explains the critic best, one for all
 Claim to be tested: Langosco et al. 2022, arXiv 2105.14111, section 4 (the critic ignores the coin).
 """
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Int8
+from jaxtyping import Array, Float, Int, Int8, PRNGKeyArray
 
 from gmbench.core import checks, pool
 from gmbench.core.env import Environment, EnvState, Level
@@ -75,7 +76,8 @@ class Goals(NamedTuple):
     actor: regret.Indices
 
 
-class Summary(NamedTuple):
+@dataclass(frozen=True)
+class Summary:
     """Means over levels; NaN where ``notes`` say why.
 
     Attributes:
@@ -154,56 +156,69 @@ def constant(env: Environment[Any, Any], policy: Policy) -> Policy:
     return Policy(begin, act, policy.memoryless, lambda memory, state, seen: memory[1])
 
 
-def evaluate(
-    env: Environment[Any, Any],
-    params: EnvParams,
-    policy: Policy,
-    levels: Level,
-    discount: Float[Array, ""],
-    own_discount: Float[Array, ""],
-) -> Goals:
-    """Say which goal a policy's critic would have it pursue on each level, and which it pursues.
+@dataclass(frozen=True)
+class CriticGoals:
+    """Measure: which goal a critic would have one pursue on each level, and which is pursued.
 
-    Args:
-        env: an exact environment that can evaluate policies.
-        params: those of the levels' distribution; the time limit does not enter.
-        policy: a memoryless policy with a critic.
-        levels: levels on the trailing axis.
-        discount: of the values that regrets compare.
+    Attributes:
         own_discount: of the lookahead, below 1: that of the critic's training.
-
-    Raises:
-        ValueError: if the policy has no critic, or its values would have to be sampled.
     """
-    flat = constant(env, policy)
-    if not (env.exact and exact.can_evaluate(env, policy)):
-        raise checks.Refused(
-            f"agent: values of this policy in {type(env).__name__} are sampled; a critic's goal is "
-            "read off exact ones alone"
-        )
 
-    def best(level: Level) -> Float[Array, " goals"]:
-        return env.values(env.solve(level, discount), env.start(level))
+    own_discount: float
 
-    def values_of(policy: Policy) -> Float[Array, "goals levels"]:
-        return exact.evaluate(env, policy, levels, discount)
+    def __call__(
+        self,
+        env: Environment[Any, Any],
+        params: EnvParams,
+        policy: Policy,
+        levels: Level,
+        key: PRNGKeyArray,
+        discount: Float[Array, ""],
+    ) -> Goals:
+        """Return the goals of critic and actor.
 
-    def completed(given: tuple[Array, Array]) -> Float[Array, "goals levels"]:
-        """Return the regrets under all goals of the critic completed by one."""
-        goal, beta = given
-        own, none = (
-            values_of(follow(env, params, each, goal, own_discount, beta))
-            for each in (policy, flat)
-        )
-        return regret.regret(optimal, own, none)
+        Args:
+            env: an exact environment that can evaluate policies.
+            params: those of the levels' distribution; the time limit does not enter.
+            policy: a memoryless policy with a critic.
+            levels: levels on the trailing axis.
+            key: not used.
+            discount: of the values that regrets compare.
 
-    optimal = pool.over_envs(best)(levels)
-    betas = jnp.array(RATIONALITY, jnp.float32)
-    goals = jnp.arange(len(env.goal_names), dtype=jnp.int32)
-    pairs = jnp.tile(goals, len(betas)), jnp.repeat(betas / (1 - own_discount), len(goals))
-    rho = jax.lax.map(completed, pairs).reshape(len(betas), len(goals), *optimal.shape)
-    acted = regret.regret(optimal, values_of(policy), values_of(uniform(env)))
-    return _decide(rho, betas, regret.indices(acted))
+        Raises:
+            Refused: if the policy has no critic, or its values would have to be sampled.
+        """
+        del key
+        own_discount = jnp.float32(self.own_discount)
+        flat = constant(env, policy)
+        if not (env.exact and exact.can_evaluate(env, policy)):
+            raise checks.Refused(
+                f"agent: values of this policy in {type(env).__name__} are sampled; a critic's goal"
+                " is read off exact ones alone"
+            )
+
+        def best(level: Level) -> Float[Array, " goals"]:
+            return env.values(env.solve(level, discount), env.start(level))
+
+        def values_of(policy: Policy) -> Float[Array, "goals levels"]:
+            return exact.evaluate(env, policy, levels, discount)
+
+        def completed(given: tuple[Array, Array]) -> Float[Array, "goals levels"]:
+            """Return the regrets under all goals of the critic completed by one."""
+            goal, beta = given
+            own, none = (
+                values_of(follow(env, params, each, goal, own_discount, beta))
+                for each in (policy, flat)
+            )
+            return regret.regret(optimal, own, none)
+
+        optimal = pool.over_envs(best)(levels)
+        betas = jnp.array(RATIONALITY, jnp.float32)
+        goals = jnp.arange(len(env.goal_names), dtype=jnp.int32)
+        pairs = jnp.tile(goals, len(betas)), jnp.repeat(betas / (1 - own_discount), len(goals))
+        rho = jax.lax.map(completed, pairs).reshape(len(betas), len(goals), *optimal.shape)
+        acted = regret.regret(optimal, values_of(policy), values_of(uniform(env)))
+        return _decide(rho, betas, regret.indices(acted))
 
 
 def _decide(

@@ -2,44 +2,28 @@
 
 The rest of the level stays as it is, so that only the place of that thing can make a difference: an
 agent that wants the cheese should change its mind with the cheese. Maps of one level show it
-(:func:`over_placements`, :func:`over_cells`), and :func:`explained` says it in one number:
+(:class:`SplayMaps`), and :mod:`gmbench.measure.value_share` says it in one number.
 
-**The share of value that the goal's position explains.** On a level, let v(c, p) be the critic's
-value with the agent on cell c and the thing on cell p, and V*(c, p) the optimal value of the goal.
-The slope b of v on V* is estimated from what the placement alone changes, by least squares within
-each agent's cell (deviations from the mean over p, pooled over cells and levels). Then
-
-    share = 1 - Var(v - b V*) / Var(v),        variances over (c, p) within a level, summed,
-
-is how much of the critic's variance goes when b V* is taken away; below 0 it counts as 0. It does
-not change with the scale of the critic or with what it adds on each level. It is 1 for V* itself,
-and 0 for whatever does not depend on the placement: there b is 0, however the values of some proxy
-may happen to go with V* from cell to cell. For w V* + (1 - w) P with such a P it is
-1 - (1 - w)^2 Var(P) / Var(w V* + (1 - w) P). A critic that changes with the placement in ways that
-have nothing to do with the goal (an untrained network) has a slope near 0, and a share near 0.
-A critic that says the same everywhere has no share: the notes say so.
-
-Sources: the splay over goal positions is that of jaxgmg (Abdel Sadek et al. 2025, arXiv
-2507.03068). That the critic ignores the goal: Langosco et al. 2022, arXiv 2105.14111, section 4.
+Source: the splay over goal positions is that of jaxgmg (Abdel Sadek et al. 2025, arXiv 2507.03068).
 """
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int8
+from jaxtyping import Array, Bool, Float, Int8, PRNGKeyArray
 
 from gmbench.core import checks, pool
 from gmbench.core.env import Environment, Level
+from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
 from gmbench.grid import moves
 from gmbench.measure import exact
 
 START = "start"
 """The level's field that the agent's own splay changes."""
-STEADY = 1e-5
-"""Values whose standard deviation is below this share of their size count as all the same."""
 
 
 class Maps(NamedTuple):
@@ -63,8 +47,8 @@ class Maps(NamedTuple):
     optimal: Float[Array, "goals rows cols"] | None
 
 
-class Values(NamedTuple):
-    """Values with the agent on each cell and the thing on each cell, both in reading order.
+class SplayedValues(NamedTuple):
+    """SplayedValues with the agent on each cell and the thing on each cell, both in reading order.
 
     Attributes:
         counts: whether both can be there, and every goal can be earned from there: a cell behind
@@ -76,23 +60,6 @@ class Values(NamedTuple):
     counts: Bool[Array, "cells placements levels"]
     critic: Float[Array, "cells placements levels"]
     optimal: Float[Array, "goals cells placements levels"]
-
-
-class Explained(NamedTuple):
-    """What the position of the goal explains of a critic's values.
-
-    Attributes:
-        share: in [0, 1]; NaN where ``notes`` say why.
-        slope: b, the critic's change with the placement per change of the optimal value; NaN
-            likewise.
-        levels: how many levels have placements to compare.
-        notes: in words what could not be decided, or is odd.
-    """
-
-    share: float
-    slope: float
-    levels: int
-    notes: tuple[str, ...]
 
 
 # ---- levels ------------------------------------------------------------------------------------
@@ -198,6 +165,36 @@ def over_cells(
     return _maps(env, policy, *positions(env, level), discount)
 
 
+@dataclass(frozen=True)
+class SplayMaps:
+    """Measure: maps of one level over the places of a thing, and over those of the agent.
+
+    Attributes:
+        thing: a field of the level that is a position.
+    """
+
+    thing: str
+
+    def __call__(
+        self,
+        env: Environment[Any, Any],
+        params: EnvParams,
+        policy: Policy,
+        levels: Level,
+        key: PRNGKeyArray,
+        discount: Float[Array, ""],
+    ) -> tuple[Maps, Maps]:
+        """Return both maps of a single level; arguments as in :func:`over_placements`.
+
+        Raises:
+            Refused: if the level has no such thing, or the policy no critic.
+        """
+        del params, key
+        need_critic(policy)
+        placed = over_placements(env, policy, levels, self.thing, discount)
+        return placed, over_cells(env, policy, levels, discount)
+
+
 def _maps(
     env: Any,
     policy: Policy,
@@ -229,52 +226,66 @@ def _maps(
 # ---- the share explained -----------------------------------------------------------------------
 
 
-def values(
-    env: Environment[Any, Any],
-    policy: Policy,
-    levels: Level,
-    thing: str,
-    discount: Float[Array, ""],
-) -> Values:
-    """Return the critic's and the optimal values over agent's cells and placements of a thing.
+@dataclass(frozen=True)
+class SplayValues:
+    """Measure: the critic's and the optimal values over agent's cells and placements of a thing.
 
-    Args:
-        env: an exact grid environment.
-        policy: one with a critic. With memory, it is asked at the beginning of an episode.
-        levels: levels on the trailing axis.
+    Attributes:
         thing: a field of the level that is a position.
-        discount: of V*: best that of the critic's training.
-
-    Raises:
-        ValueError: if the level has no such thing, the policy no critic, or the task no known
-            optimum.
     """
-    check_thing(levels, thing)
-    critic_of = need_critic(policy)
-    if not env.exact:
-        raise checks.Refused(f"thing: no optimal values are known for {type(env).__name__}")
 
-    def on_placement(level: Level) -> Values:
-        solution = env.solve(level, discount)
+    thing: str
 
-        def on_cell(moved: Level) -> tuple[Array, Array]:
-            state = env.start(moved)
-            seen = critic_of(policy.begin(moved), state, env.observation(state))
-            return seen, env.values(solution, state)
+    def __call__(
+        self,
+        env: Environment[Any, Any],
+        params: EnvParams,
+        policy: Policy,
+        levels: Level,
+        key: PRNGKeyArray,
+        discount: Float[Array, ""],
+    ) -> SplayedValues:
+        """Return the values.
 
-        moved, counts = positions(env, level)
-        return Values(counts, *pool.over_envs(on_cell)(moved))
+        Args:
+            env: an exact grid environment.
+            params: not used.
+            policy: one with a critic. With memory, it is asked at the beginning of an episode.
+            levels: levels on the trailing axis.
+            key: not used.
+            discount: of V*: best that of the critic's training.
 
-    def on_level(level: Level) -> Values:
-        placed, fine = placements(env, level, thing)
-        found = pool.over_envs(on_placement)(placed)
-        earnable = jnp.all(found.optimal > 0, axis=0)
-        return found._replace(counts=found.counts & fine[None] & earnable)
+        Raises:
+            Refused: if the level has no such thing, the policy no critic, or the task no known
+                optimum.
+        """
+        del params, key
+        check_thing(levels, self.thing)
+        critic_of = need_critic(policy)
+        if not env.exact:
+            raise checks.Refused(f"thing: no optimal values are known for {type(env).__name__}")
 
-    leading = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), levels)
-    # One level after another: cells times placements are enough side by side.
-    found = jax.lax.map(on_level, leading)
-    return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, -1), found)
+        def on_placement(level: Level) -> SplayedValues:
+            solution = env.solve(level, discount)
+
+            def on_cell(moved: Level) -> tuple[Array, Array]:
+                state = env.start(moved)
+                seen = critic_of(policy.begin(moved), state, env.observation(state))
+                return seen, env.values(solution, state)
+
+            moved, counts = positions(env, level)
+            return SplayedValues(counts, *pool.over_envs(on_cell)(moved))
+
+        def on_level(level: Level) -> SplayedValues:
+            placed, fine = placements(env, level, self.thing)
+            found = pool.over_envs(on_placement)(placed)
+            earnable = jnp.all(found.optimal > 0, axis=0)
+            return found._replace(counts=found.counts & fine[None] & earnable)
+
+        leading = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), levels)
+        # One level after another: cells times placements are enough side by side.
+        found = jax.lax.map(on_level, leading)
+        return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, -1), found)
 
 
 def need_critic(policy: Policy) -> Any:
@@ -288,56 +299,6 @@ def need_critic(policy: Policy) -> Any:
     return policy.value
 
 
-def explained(values: Values, goal: int = 0) -> Explained:
-    """Return the share of the critic's values that the position of a goal explains.
-
-    Args:
-        values: of one critic on some levels.
-        goal: place of the goal that lies where the thing lies; the intended one by default.
-    """
-    critic, optimal = (np.asarray(v, np.float64) for v in (values.critic, values.optimal[goal]))
-    counts = np.asarray(values.counts)
-    # Cells without a choice of placements compare nothing.
-    counts = counts & (counts.sum(axis=1, keepdims=True) >= 2)
-    levels = int(np.sum(counts.any(axis=(0, 1))))
-    if not levels:
-        return _none(levels, "the thing has no two places on any level")
-    if not np.isfinite(critic[counts]).all():
-        return _none(levels, "the critic gives no finite numbers")
-    by_cell, by_level = (1,), (0, 1)
-    critic, optimal = (np.where(counts, v, 0) for v in (critic, optimal))
-    if _steady(critic, counts, by_level):
-        return _none(levels, "the critic says the same everywhere: no variance to explain")
-    if _steady(optimal, counts, by_cell):
-        return _none(levels, "the goal's optimal value does not depend on the placement")
-    varied = _centred(optimal, counts, by_cell)
-    slope = float(np.sum(_centred(critic, counts, by_cell) * varied) / np.sum(varied**2))
-    left = _centred(critic - slope * optimal, counts, by_level)
-    share = 1 - float(np.sum(left**2) / np.sum(_centred(critic, counts, by_level) ** 2))
-    notes = ("the critic falls where the goal is worth more",) if slope < 0 and share > 0 else ()
-    return Explained(max(share, 0.0), slope, levels, notes)
-
-
-def _none(levels: int, why: str) -> Explained:
-    return Explained(np.nan, np.nan, levels, (f"share: {why}",))
-
-
-def _centred(
-    values: Float[np.ndarray, "cells placements levels"],
-    counts: Bool[np.ndarray, "cells placements levels"],
-    axis: tuple[int, ...],
-) -> Float[np.ndarray, "cells placements levels"]:
-    """Return deviations from the mean along some axes of what counts, 0 elsewhere."""
-    number = np.maximum(counts.sum(axis=axis, keepdims=True), 1)
-    mean = np.where(counts, values, 0).sum(axis=axis, keepdims=True) / number
-    return np.where(counts, values - mean, 0)
-
-
-def _steady(
-    values: Float[np.ndarray, "cells placements levels"],
-    counts: Bool[np.ndarray, "cells placements levels"],
-    axis: tuple[int, ...],
-) -> bool:
-    """Whether values are the same along some axes but for rounding."""
-    spread = np.sqrt(np.sum(_centred(values, counts, axis) ** 2) / counts.sum())
-    return bool(spread <= STEADY * np.max(np.abs(values)))
+def goal_of(env: Environment[Any, Any], thing: str) -> int:
+    """Return the place of the goal named like the thing, else of the intended goal."""
+    return env.goal_names.index(thing) if thing in env.goal_names else 0

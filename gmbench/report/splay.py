@@ -1,4 +1,4 @@
-"""The splay of one level: what an agent's critic says, and what there is to be had, cell by cell.
+"""The splay of one level: what an agent's critic says, and what can be earned, cell by cell.
 
 Above, a thing (the cheese) is put on every cell while the agent begins where it does; below, the
 agent begins on every cell while the thing stays. A critic that knows what it is paid for looks like
@@ -7,11 +7,11 @@ the optimal values in both; one that ignores the thing is the same everywhere ab
 
 import textwrap
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -21,7 +21,6 @@ from gmbench.grid import moves
 from gmbench.grid.sprites import SPRITES, draw
 from gmbench.measure.splay import Maps
 from gmbench.report.figures import INK, STYLE, WIDTH
-from gmbench.runs.critics import Shown
 
 NO_PLACE = "#d4d4da"
 LIKELY = 0.03  # moves less likely than this are not drawn
@@ -29,7 +28,39 @@ _LINE = 128  # characters of a line of notes
 _COLOURS = "viridis"
 
 
-def splay_figure(shown: Shown) -> Figure:
+class SplayedLevel(NamedTuple):
+    """One level and an agent on it, ready to be drawn.
+
+    Attributes:
+        title: what is shown, in words.
+        thing: what is put on every cell.
+        goal: name of the goal that lies where the thing lies.
+        place: that goal's place among the goals.
+        actions: names of the actions.
+        picture: the level as drawn.
+        start: the agent's first cell, row and column.
+        at: the thing's cell.
+        walls: whether a cell is a wall.
+        discount: of all values.
+        placements: maps over places of the thing.
+        cells: maps over places of the agent.
+    """
+
+    title: str
+    thing: str
+    goal: str
+    place: int
+    actions: tuple[str, ...]
+    picture: UInt8[np.ndarray, "height width 3"]
+    start: tuple[int, int]
+    at: tuple[int, int]
+    walls: Bool[np.ndarray, "rows cols"]
+    discount: float
+    placements: Maps
+    cells: Maps
+
+
+def splay_figure(shown: SplayedLevel) -> Figure:
     """Draw one level, its value maps over placements and cells, and the agent's moves.
 
     All maps share one scale of colours. Where there is no map it is said why.
@@ -39,7 +70,7 @@ def splay_figure(shown: Shown) -> Figure:
         (shown.cells, "agent on every cell", (shown.thing, shown.at)),
     )
     norm = _norm([values for maps, *_ in rows for _, values, _ in _maps(shown, maps)])
-    lines = [line for note in _notes(shown) for line in textwrap.wrap(note, _LINE)]
+    lines = [line for note in notes(shown) for line in textwrap.wrap(note, _LINE)]
     with mpl.rc_context(STYLE):
         figure = Figure((WIDTH, 4.1 + 0.15 * len(lines)), layout="constrained")
         grid = figure.subplots(2, 4)
@@ -70,7 +101,9 @@ def splay_figure(shown: Shown) -> Figure:
     return figure
 
 
-def _maps(shown: Shown, maps: Maps) -> list[tuple[str, Float[np.ndarray, "rows cols"] | None, str]]:
+def _maps(
+    shown: SplayedLevel, maps: Maps
+) -> list[tuple[str, Float[np.ndarray, "rows cols"] | None, str]]:
     """Return the title of each map of values, the map, and in words why there would be none."""
 
     def of_goal(values: Any) -> Any:
@@ -95,7 +128,8 @@ def _norm(maps: Sequence[Float[np.ndarray, "rows cols"] | None]) -> Normalize:
     return Normalize(min(low, 0.0), max(high, 0.0) or 1.0)
 
 
-def _notes(shown: Shown) -> list[str]:
+def notes(shown: SplayedLevel) -> list[str]:
+    """Return what a reader of the picture must know."""
     return [
         f"Above: the {shown.thing} is put on every cell where the level can still be solved. Below:"
         f" the agent begins on every cell. Grey: not there. Dark: walls. Discount"
@@ -104,7 +138,7 @@ def _notes(shown: Shown) -> list[str]:
     ]
 
 
-def _said_of_moves(shown: Shown) -> str:
+def _said_of_moves(shown: SplayedLevel) -> str:
     if shown.actions != moves.ACTIONS:
         return f"Moves are not drawn: the actions are {', '.join(shown.actions)}."
     return "Arrows: the likelier a move, the longer; where there is none the agent stays."
@@ -118,7 +152,7 @@ def _frame(axes: Axes, title: str) -> None:
         spine.set_visible(False)
 
 
-def _picture(axes: Axes, shown: Shown) -> None:
+def _picture(axes: Axes, shown: SplayedLevel) -> None:
     _frame(axes, "the level")
     axes.imshow(shown.picture)
 
@@ -139,7 +173,7 @@ def _ground(axes: Axes, walls: Bool[np.ndarray, "rows cols"]) -> None:
     axes.imshow(colours)
 
 
-def _moves(axes: Axes, shown: Shown) -> None:
+def _moves(axes: Axes, shown: SplayedLevel) -> None:
     """Draw how likely each move is from each cell."""
     _frame(axes, "the actor's moves")
     _ground(axes, shown.walls)

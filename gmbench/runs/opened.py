@@ -58,6 +58,11 @@ class OpenAgent:
         """The agent's policy."""
         return self.plan.agent.policy(self.env, self.plan.config, self.weights)
 
+    @property
+    def own_discount(self) -> float:
+        """The discount that its critic was trained with; the task's if its settings name none."""
+        return float(getattr(self.plan.config, "gamma", self.task.discount))
+
     def key(self, stream: int) -> PRNGKeyArray:
         """Return the key of what is sampled in a measurement: the run's seed, and its stream."""
         return jax.random.fold_in(jax.random.key(self.run.spec.seed), stream)

@@ -19,6 +19,7 @@ ENV, PARAMS = TASK.env, TASK.shift("anywhere")
 DISCOUNT = jnp.float32(0.95)
 CHEESE, CORNER = 0, 1
 LEVELS = 256
+MEASURE, KEY = critic.CriticGoals(0.95), jax.random.key(0)
 
 
 def valued(cheese, corner, always=0.0, alternate=False):
@@ -47,7 +48,7 @@ def levels():
 @jax.jit
 def measured(weights, alternate, levels):
     policy = valued(*weights, alternate)
-    return critic.evaluate(ENV, PARAMS, policy, levels, DISCOUNT, DISCOUNT)
+    return MEASURE(ENV, PARAMS, policy, levels, KEY, DISCOUNT)
 
 
 def found(levels, cheese=0.0, corner=0.0, always=0.0, alternate=False):
@@ -198,7 +199,7 @@ def test_where_no_level_tells_anything_it_is_said(levels):
 
 def test_what_cannot_be_judged_is_refused(levels):
     def judge(policy):
-        return critic.evaluate(ENV, PARAMS, policy, levels, DISCOUNT, DISCOUNT)
+        return MEASURE(ENV, PARAMS, policy, levels, KEY, DISCOUNT)
 
     with pytest.raises(checks.Refused, match="agent: it has no critic"):
         judge(uniform(ENV))

@@ -8,6 +8,7 @@ import pytest
 from gmbench.core import checks, pool, registry
 from gmbench.core.policy import uniform
 from gmbench.measure import splay
+from gmbench.measure.value_share import explained
 from gmbench.solve.oracle import oracle
 from tests.measure import known
 
@@ -47,9 +48,14 @@ def levels():
     return known.draw_of(ENV, TASK.shift("anywhere"), 12)
 
 
+def measured(env, policy, levels, thing="cheese"):
+    given = (env, TASK.training, policy, levels, jax.random.key(0), DISCOUNT)
+    return splay.SplayValues(thing)(*given)
+
+
 @jax.jit
 def critics(weights, levels):
-    return splay.values(ENV, valued(*weights), levels, "cheese", DISCOUNT)
+    return measured(ENV, valued(*weights), levels)
 
 
 def values_of(levels, **weights):
@@ -62,7 +68,7 @@ def values_of(levels, **weights):
 
 def test_optimal_values_are_explained_whatever_their_scale(levels):
     for scale, always in ((1.0, 0.0), (0.2, 3.0)):
-        found = splay.explained(values_of(levels, cheese=scale, always=always))
+        found = explained(values_of(levels, cheese=scale, always=always))
         assert found.share == pytest.approx(1, abs=1e-5)
         assert found.slope == pytest.approx(scale, rel=1e-4)
         assert found.levels == 12
@@ -70,7 +76,7 @@ def test_optimal_values_are_explained_whatever_their_scale(levels):
 
 
 def test_what_does_not_depend_on_the_placement_is_not_explained(levels):
-    found = splay.explained(values_of(levels, corner=1.0))
+    found = explained(values_of(levels, corner=1.0))
     assert found.share == pytest.approx(0, abs=1e-5)
     assert found.slope == pytest.approx(0, abs=1e-5)
 
@@ -84,7 +90,7 @@ def test_a_mixture_has_the_share_of_the_formula(levels, weight):
         counts = np.asarray(values.counts)[..., number]
         total += counts.sum() * np.var(np.asarray(values.critic, float)[..., number][counts])
         within += counts.sum() * np.var(np.asarray(alone.critic, float)[..., number][counts])
-    found = splay.explained(values)
+    found = explained(values)
     assert found.share == pytest.approx(1 - (1 - weight) ** 2 * within / total, abs=1e-4)
     assert found.slope == pytest.approx(weight, abs=1e-4)
     assert 0 < found.share < 1
@@ -95,30 +101,30 @@ def test_noise_is_not_explained(levels):
     values = values_of(levels, noise=1.0)
     assert np.sum(values.counts) > 3000
     assert np.std(np.asarray(values.critic)[np.asarray(values.counts)]) > 0.2
-    assert splay.explained(values).share < 0.01
+    assert explained(values).share < 0.01
 
 
 def test_an_inverted_critic_is_said_to_be_so(levels):
-    found = splay.explained(values_of(levels, cheese=-1.0))
+    found = explained(values_of(levels, cheese=-1.0))
     assert found.share == pytest.approx(1, abs=1e-5)
     assert found.notes == ("the critic falls where the goal is worth more",)
 
 
 def test_where_there_is_no_share_it_is_said(levels):
     values = values_of(levels, always=0.5)
-    same = splay.explained(values)
+    same = explained(values)
     assert np.isnan(same.share)
     assert np.isnan(same.slope)
     assert "the critic says the same everywhere" in same.notes[0]
 
     varied = values_of(levels, cheese=1.0)
-    wild = splay.explained(varied._replace(critic=varied.critic.at[:].set(jnp.nan)))
+    wild = explained(varied._replace(critic=varied.critic.at[:].set(jnp.nan)))
     assert "no finite numbers" in wild.notes[0]
-    nowhere = splay.explained(varied._replace(counts=jnp.zeros_like(varied.counts)))
+    nowhere = explained(varied._replace(counts=jnp.zeros_like(varied.counts)))
     assert "no two places on any level" in nowhere.notes[0]
     flat = varied._replace(optimal=jnp.ones_like(varied.optimal))
-    assert "does not depend on the placement" in splay.explained(flat).notes[0]
-    assert all(np.isnan(found.share) for found in (wild, nowhere, splay.explained(flat)))
+    assert "does not depend on the placement" in explained(flat).notes[0]
+    assert all(np.isnan(found.share) for found in (wild, nowhere, explained(flat)))
 
 
 def test_only_places_from_which_every_goal_can_be_earned_count(levels):
@@ -183,14 +189,14 @@ def test_what_a_level_does_not_have_is_refused_or_put_nowhere():
         with pytest.raises(checks.Refused, match=words):
             splay.placements(ENV, level, name)
     with pytest.raises(checks.Refused, match="allowed: cheese"):
-        splay.values(ENV, uniform(ENV), known.draw_of(ENV, TASK.training, 2), "walls", DISCOUNT)
+        measured(ENV, uniform(ENV), known.draw_of(ENV, TASK.training, 2), "walls")
     absent = level.replace(cheese=jnp.full(2, -1, jnp.int8))
     assert not np.any(jax.jit(lambda level: splay.placements(ENV, level, "cheese")[1])(absent))
 
 
 def test_no_critic_no_values(levels):
     with pytest.raises(checks.Refused, match="no critic"):
-        splay.values(ENV, uniform(ENV), levels, "cheese", DISCOUNT)
+        measured(ENV, uniform(ENV), levels)
 
     class Planned(type(ENV)):
         """As if its optimum were not known."""
@@ -199,7 +205,7 @@ def test_no_critic_no_values(levels):
 
     policy = valued(always=jnp.float32(0))
     with pytest.raises(checks.Refused, match="no optimal values are known for Planned"):
-        splay.values(Planned(size=5), policy, levels, "cheese", DISCOUNT)
+        measured(Planned(size=5), policy, levels)
 
 
 # ---- maps --------------------------------------------------------------------------------------
@@ -291,7 +297,7 @@ def test_one_solution_serves_all_cells(id):
     @jax.jit
     def both(level, levels):
         anew = splay.over_cells(env, remembering, level, DISCOUNT)
-        return anew.optimal, splay.values(env, policy, levels, "cheese", DISCOUNT)
+        return anew.optimal, measured(env, policy, levels)
 
     anew, values = both(level, levels)
     here = int(level.cheese[0]) * 5 + int(level.cheese[1])

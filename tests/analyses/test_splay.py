@@ -1,17 +1,19 @@
-"""Pictures of splays and the table of critics show what was measured, and say what was not."""
+"""Pictures of splays show what was measured, and say what was not."""
+
+import json
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from gmbench import cli
+from gmbench.analyses.splay import Splay
 from gmbench.grid import moves
-from gmbench.measure import critic, splay
-from gmbench.report import critic as table
-from gmbench.report import figures
-from gmbench.report.splay import splay_figure
+from gmbench.measure import splay
+from gmbench.report import ask, figures
+from gmbench.report.splay import SplayedLevel, splay_figure
 from gmbench.runs import store
-from gmbench.runs.critics import Judged, Shown, judge, show
+from gmbench.runs.opened import OpenAgent
 
 
 def maps(value=0.5):
@@ -40,7 +42,7 @@ def shown(**changes):
         "placements": maps(),
         "cells": maps(),
     }
-    return Shown(**given | changes)
+    return SplayedLevel(**given | changes)
 
 
 def words(figure):
@@ -109,15 +111,37 @@ def test_equal_splays_give_equal_bytes():
 
 def test_a_stored_run_is_splayed_from_the_command_line(group, tmp_path, capsys):
     path = store.load_all(group)[0].path
-    out = tmp_path / "splay.png"
-    cli.main(["splay", str(path), "--thing", "cheese", "--level", "3", "--out", str(out)])
+    given = ("splay", str(path), "--thing", "cheese", "--level", "3")
+    out, data = tmp_path / "splay.png", tmp_path / "splay.json"
+    cli.main([*given, "--out", str(out), "--data", str(data)])
     assert out.read_bytes().startswith(b"\x89PNG")
-    assert capsys.readouterr().out == f"figure: {out}\n"
+    printed = capsys.readouterr().out
+    assert f"written: {out}" in printed
+    assert "alpha 0, seed 0" in printed
+    (found,) = json.loads(data.read_text())
+    assert found["title"].endswith("level 3 of anywhere")
+    assert np.shape(found["cells"]["achieved"]) == (2, 5, 5)
+
+
+def test_every_agent_of_a_folder_has_a_picture(group, tmp_path):
+    found = ask.ask(Splay(group, thing="cheese", level=3, out=tmp_path / "page.md"))
+    assert len(found.pictures) == 2
+    (table,) = found.tables
+    assert [line.label for line in table.lines] == ["alpha 0, seed 0", "alpha 0.3, seed 0"]
+    for (run, value), line in zip(_values(found), table.lines, strict=True):
+        assert line.cells[0] == f"{value:.2f}", run
+
+
+def _values(found):
+    for each in found.data:
+        row, col = each["start"]
+        yield each["title"], each["cells"]["critic"][row][col]
 
 
 def test_what_is_shown_is_the_level_asked_for(group):
-    run = store.load_all(group)[0]
-    found = show(run, "cheese", 3, "training")
+    agent = OpenAgent(store.load_all(group)[0])
+    asked = Splay(group, thing="cheese", level=3, shift="training")
+    found = asked.investigate(agent, lambda _: None)
     assert found.at == (0, 0)  # in training the cheese lies in the corner
     assert found.title.endswith("level 3 of training")
     assert found.discount == 0.95
@@ -130,65 +154,22 @@ def test_what_is_shown_is_the_level_asked_for(group):
         np.testing.assert_allclose(here, there, rtol=1e-4, atol=1e-5)
 
 
-def test_a_run_is_judged_on_all_levels(group):
-    found = judge(store.load_all(group)[0], "cheese")
-    assert found.goal == "cheese"
-    assert found.goals.levels == 1024
-    assert 0 <= found.explained.share <= 1
-    recorded = store.load_all(group)[0].record["distributions"]["anywhere"]
-    assert found.goals.actor["gmi"] == pytest.approx(recorded["gmi"], abs=1e-3)
-    assert found.goals.actor["cfi"] == pytest.approx(recorded["cfi"], abs=1e-3)
-
-
-def test_the_table_has_a_line_for_each_condition(group, capsys):
-    cli.main(["critic", str(group), "--thing", "cheese"])
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.count("|") for line in lines[:4]] == [10] * 4
-    assert "| alpha 0 | 1 |" in lines[2]
-    assert "| alpha 0.3 | 1 |" in lines[3]
-    assert "1 seed" in lines[2]
-    assert "of 1024 levels" in lines[5]
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (("--thing", "chese"), "thing: unknown 'chese'; did you mean 'cheese'"),
         (("--thing", "cheese", "--level", "1024"), "level: 1024 is not a number in [0, 1023]"),
         (("--thing", "cheese", "--shift", "anywere"), "did you mean 'anywhere'"),
-        (("--thing", "cheese", "--out", "splay.gif"), "out: unknown '.gif'"),
+        (("--thing", "cheese", "--out", "splay.gif"), "out: 'splay.gif' must be a file name"),
     ],
 )
 def test_an_impossible_splay_is_refused(group, refused, arguments, words):
     path = store.load_all(group)[0].path
     assert words in refused("splay", path, *arguments)
-    if "--level" not in arguments and "--out" not in arguments:
-        assert words in refused("critic", group, *arguments)
 
 
-# ---- the table's cells -------------------------------------------------------------------------
-
-
-def judged(share, notes=()):
-    scores = {"rho": share, "gmi": share, "cfi": 0.0}
-    by_goal = {"cheese": 0.5, "corner": 0.5}
-    goals = critic.Summary(scores, scores, by_goal, by_goal, 10, 12, ())
-    return Judged("cheese", goals, splay.Explained(share, share, 12, notes))
-
-
-def test_cells_have_intervals_over_seeds_or_words():
-    scores = [0.2, 0.3, 0.4]
-    assert table._cell(scores, (0.0, 1.0)).startswith("0.30 [")
-    assert table._cell([0.5, 0.5], (0.0, 1.0)) == "0.50, no spread"
-    assert table._cell([0.5], (0.0, 1.0)) == "0.50, 1 seed"
-    assert table._cell([float("nan")], (0.0, 1.0)) == "none: see below"
-    assert "(1 of 3 left out)" in table._cell([0.2, 0.3, float("nan")], (0.0, 1.0))
-
-
-def test_notes_of_runs_stand_below_the_table(group, monkeypatch):
-    notes = ("share: the critic says the same everywhere: no variance to explain",)
-    monkeypatch.setattr(table, "judge", lambda *given: judged(float("nan"), notes))
-    lines = table.critic_report(store.load_all(group), "cheese")
-    assert "none: see below" in lines[2]
-    assert lines[5].startswith("The critics' GMI and CFI are means over 10 to 10 of 12 levels")
-    assert lines[6] == f"alpha 0, seed 0: {notes[0]}"
+def test_a_picture_of_several_agents_is_refused(group, tmp_path, refused):
+    many = ("splay", group, "--thing", "cheese", "--out", tmp_path / "a.png")
+    assert "shows one agent, not 2" in refused(*many)
+    none = ("splay", tmp_path, "--thing", "cheese")
+    assert "runs: no finished run" in refused(*none)
