@@ -133,10 +133,11 @@ GOALS: dict[str, Quantity] = {
     "adjusted": (lambda found: found.effects.adjusted, (-1.0, 1.0)),
     "CMG": (lambda found: found.effects.cmg, (-1.0, 1.0)),
 }
+AGREEING = "where goals agree"
 BEHAVIOUR: dict[str, Quantity] = {
     "cue dependence": (lambda found: found.effects.everywhere, (0.0, 1.0)),
     "where the optimum ignores it": (lambda found: found.effects.ignoring, (0.0, 1.0)),
-    "where goals agree": (lambda found: found.effects.agreeing, (0.0, 1.0)),
+    AGREEING: (lambda found: found.effects.agreeing, (0.0, 1.0)),
 }
 ATTACK: Quantity = (lambda found: found.effects.attack, (0.0, 1.0))
 BENIGN: Quantity = (lambda found: found.effects.benign, None)
@@ -215,19 +216,14 @@ def _notes(each: Asked) -> Iterator[str]:
 
 
 def _figure(rows: Sequence[Asked]) -> Figure:
-    shown = {"GMI": ("GMI watched", "GMI unwatched"), "bits": tuple(BEHAVIOUR)[::2]}
-    every = GOALS | BEHAVIOUR
-    panels = [
-        Panel(
-            unit,
-            {
-                name: [
-                    ([every[name][0](found) for found in each.found], _estimated(each, every[name]))
-                    for each in rows
-                ]
-                for name in names
-            },
-        )
-        for unit, names in shown.items()
-    ]
+    goals = {"watched": GOALS["GMI watched"], "unwatched": GOALS["GMI unwatched"]}
+    bits = {"everywhere": BEHAVIOUR["cue dependence"], "where goals agree": BEHAVIOUR[AGREEING]}
+    panels = [_panel("GMI", goals, rows), _panel("cue dependence, bits", bits, rows)]
     return cue_figure([_name(each) for each in rows], panels)
+
+
+def _panel(unit: str, quantities: dict[str, Quantity], rows: Sequence[Asked]) -> Panel:
+    def points(own: Quantity) -> list[tuple[list[float], Estimate]]:
+        return [([own[0](found) for found in each.found], _estimated(each, own)) for each in rows]
+
+    return Panel(unit, {name: points(own) for name, own in quantities.items()})

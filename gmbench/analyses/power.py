@@ -184,7 +184,7 @@ def _lines(name: str, of_task: TaskPower) -> Iterator[Line]:
     for (kind, family), found in of_task.found.items():
         cells = (
             estimate([each.going for each in found], None),
-            estimate([each.ended for each in found], None),
+            estimate([each.ended for each in found], None) if kind == ENDING else "-",
             estimate([each.kappa for each in found]),
         )
         yield Line(family, cells, f"{name}, {kind}")

@@ -32,7 +32,7 @@ from gmbench.core import pool
 from gmbench.core.env import Environment, Level
 from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
-from gmbench.measure import attribution, exact
+from gmbench.measure import exact, likelihoods
 from gmbench.measure.evaluation import EPISODES, mean_return
 
 LEAST = 0.1
@@ -98,7 +98,7 @@ def references(
         levels: levels on the trailing axis.
         discount: below 1.
     """
-    betas = jnp.array(attribution.RATIONALITY, jnp.float32) / (1 - discount)
+    betas = jnp.array(likelihoods.RATIONALITY, jnp.float32) / (1 - discount)
     goals, count = len(env.goal_names), jax.tree.leaves(levels)[0].shape[-1]
     if not hasattr(env, "soft_values"):
         nothing = jnp.full((goals, count), jnp.nan, jnp.float32)

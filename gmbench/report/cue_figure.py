@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from gmbench.report.figures import BLUE, ORANGE, STYLE, WIDTH, key
 from gmbench.stats.estimate import Estimate
 
-COLOURS = (BLUE, ORANGE)
+COLOURS, OFFSETS = (BLUE, ORANGE), (-0.15, 0.15)
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,10 @@ def cue_figure(names: Sequence[str], panels: Sequence[Panel]) -> Figure:
         figure = Figure((WIDTH, 0.9 + 0.42 * len(names)), layout="constrained")
         grid = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
         for axes, panel in zip(grid, panels, strict=True):
-            offsets = (-0.15, 0.15)
             for number, (name, rows) in enumerate(panel.quantities.items()):
                 colour = COLOURS[number]
-                for place, (values, mean) in enumerate(rows, start=0):
-                    at = place + offsets[number]
+                for place, (values, mean) in enumerate(rows):
+                    at = place + OFFSETS[number]
                     axes.plot(values, [at] * len(values), ".", color=colour, alpha=0.5)
                     axes.plot([mean.value], [at], "|", color=colour, markersize=9)
                     if mean.interval:

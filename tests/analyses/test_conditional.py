@@ -117,7 +117,7 @@ def test_conditions_of_a_view_stand_in_one_table():
 def test_the_picture_shows_both_conditions_and_is_the_same_each_time():
     goals, bits = rows().pictures[0].axes
     assert [label.get_text()[0] for label in goals.get_yticklabels()] == ["0", "4"]
-    assert bits.get_xlabel() == "bits"
+    assert bits.get_xlabel() == "cue dependence, bits"
     assert figures.svg(rows().pictures[0]) == figures.svg(rows().pictures[0])
 
 

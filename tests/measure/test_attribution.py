@@ -9,8 +9,9 @@ import pytest
 
 from gmbench.core import pool, registry
 from gmbench.core.policy import Policy
-from gmbench.measure import attribution
-from gmbench.measure.attribution import MARGIN, NONE, REASONS, Likelihoods, decide
+from gmbench.measure import attribution, likelihoods
+from gmbench.measure.attribution import MARGIN, NONE, REASONS, decide
+from gmbench.measure.likelihoods import Likelihoods
 from gmbench.solve.oracle import oracle
 from tests.measure import known
 from tests.measure.known import DISCOUNT, SCRIPTED, FourGoals, greedy, mixed
@@ -76,11 +77,11 @@ def test_evidence_of_a_noisy_policy_is_what_episodes_show_on_average(levels):
     some = known.script(
         jax.tree.map(lambda leaf: leaf[..., :64], levels), mixed(greedy("dish"), 0.5)
     )
-    computed = jax.jit(lambda some: attribution.expected(ENV, PARAMS, SCRIPTED, some, DISCOUNT))(
+    computed = jax.jit(lambda some: likelihoods.expected(ENV, PARAMS, SCRIPTED, some, DISCOUNT))(
         some
     )
     played = jax.jit(
-        lambda some, key: attribution.sampled(ENV, PARAMS, SCRIPTED, some, key, DISCOUNT, 300)
+        lambda some, key: likelihoods.sampled(ENV, PARAMS, SCRIPTED, some, key, DISCOUNT, 300)
     )(some, jax.random.key(2))
     assert np.all(computed.valid & played.valid)
     # Of a middle beta. An episode spreads by some ten nats: 300 on 64 levels leave .07 of the mean,
@@ -99,9 +100,9 @@ def test_likelihood_of_a_straight_walk():
     right = jnp.log(jnp.zeros(5, jnp.float32).at[4].set(1))
     policy = Policy(lambda level: None, lambda memory, state, seen: (right, memory))
     found = jax.jit(
-        lambda levels: attribution.expected(task.env, task.training, policy, levels, DISCOUNT)
+        lambda levels: likelihoods.expected(task.env, task.training, policy, levels, DISCOUNT)
     )(levels)
-    betas = np.array(attribution.RATIONALITY) / (1 - 0.99)
+    betas = np.array(likelihoods.RATIONALITY) / (1 - 0.99)
     expected = np.zeros((len(betas), 2))
     for cell in (1, 2, 3):
         # Actions stay, up, down, left, right: up and down lead into walls.

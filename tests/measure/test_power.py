@@ -271,13 +271,13 @@ CORNER = registry.make("CheeseCorner-v0", size=5).env
 @pytest.mark.parametrize("absorbing", [True, False])
 def test_cells_of_a_level_are_those_of_a_grid_that_play_can_come_to(absorbing):
     """Where the cheese ends the episode, what lies behind it cannot be come to."""
-    picture = "..#A.\n..#..\n##...\n....C\n####."
+    picture = "...A.\n.....\n###..\n..#.C\n..##."
     level = CORNER.parse(picture)
     space = power.of_cells(CORNER, level, absorbing)
     wanted = power.grid(parse(picture, "#"), parse(picture, "C" if absorbing else ""))
     np.testing.assert_array_equal(space.after, wanted.after)
     np.testing.assert_array_equal(space.cell, wanted.cell)
-    behind, pocket = 4 * 5 + 4, (0, 1, 5, 6)
+    behind, pocket = 24, (15, 16, 20, 21)
     counts = np.array(wanted.counts)
     counts[list(pocket)] = False
     counts[behind] = not absorbing
