@@ -162,7 +162,7 @@ def _loop(size: int) -> np.ndarray:
 # ---- drawing levels: all arrays have any number of trailing batch axes -------------------------
 
 
-class Asked(NamedTuple):
+class Wanted(NamedTuple):
     """What is asked of a level: parameters, and the kind and depth drawn for it."""
 
     apart: Bool[Array, "*b"]
@@ -223,7 +223,7 @@ def _reserved(free: Any) -> Any:
     return hashed * np.uint32(0x85EBCA6B) >> np.uint32(29) == 7
 
 
-def _corridor(size: int, asked: Asked) -> Draft:
+def _corridor(size: int, asked: Wanted) -> Draft:
     """Return a draft of the depth asked for whose only way winds through the whole grid."""
     fixed, moved = jnp.where(
         asked.apart,
@@ -246,7 +246,7 @@ def _corridor(size: int, asked: Asked) -> Draft:
     return Draft(misfit, to_start == FAR, shorter, start, exit, door, keys)
 
 
-def _draft(wall: Array, words: Array, asked: Asked) -> Draft:
+def _draft(wall: Array, words: Array, asked: Wanted) -> Draft:
     """Place exit and start in a maze, then the keys and the door, by random words.
 
     The maze has one way between any two cells, so that all follows from the moves to the start and
@@ -274,7 +274,7 @@ def _draft(wall: Array, words: Array, asked: Asked) -> Draft:
 
 
 def _locks(
-    cells: Array, to_start: Array, to_exit: Array, length: Array, asked: Asked, words: Array
+    cells: Array, to_start: Array, to_exit: Array, length: Array, asked: Wanted, words: Array
 ) -> tuple[Array, Array, Array, Array]:
     """Pick cells for the keys and the door.
 
@@ -333,7 +333,7 @@ def _traps(draft: Draft, most: Array, words: Array) -> tuple[Array, Array]:
 def _drawn(size: int) -> Callable[..., Any]:
     """Return the function that takes the draft of nearest the depth asked for, and lays traps."""
 
-    def native(words: Any, asked: Asked) -> Any:
+    def native(words: Any, asked: Wanted) -> Any:
         def draw(best: Draft, words: Array) -> tuple[Draft, None]:
             wall = walls.maze((size, size), words[PICKS:])
             draft = _draft(jax.lax.optimization_barrier(wall), words, asked)
@@ -411,7 +411,7 @@ class TrapKeys(TabularEnvironment[State, Params]):
         """Take the draft of nearest the depth drawn, or a winding corridor if none is valid."""
         key_mix, key_depth, key_words = jax.random.split(key, 3)
         low, high = params.depth_low, params.depth_high
-        asked = Asked(
+        asked = Wanted(
             apart=jax.random.uniform(key_mix) < params.alpha,
             depth=jax.random.randint(key_depth, (), low, high + 1, jnp.int32).astype(jnp.int16),
             low=jnp.int16(low),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gmbench.bench import costs, floors, scaling, stepping, training, values
-from gmbench.bench.timing import Options, Row, ratios, surroundings
+from gmbench.bench.timing import Options, Reading, ratios, surroundings
 from gmbench.core import checks
 from gmbench.runs import files
 
@@ -20,7 +20,7 @@ __all__ = ["MEASUREMENTS", "RATIOS", "Options", "measure", "write"]
 RATIOS = ("env", "tasks", "levels", "solve", "evaluate", "train")
 """Measurements whose last row is a yardstick for the others."""
 
-MEASUREMENTS: dict[str, Callable[[Options], list[Row]]] = {
+MEASUREMENTS: dict[str, Callable[[Options], list[Reading]]] = {
     "env": stepping.env,
     "tasks": stepping.tasks,
     "levels": values.levels,

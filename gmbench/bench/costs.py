@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from gmbench.bench.timing import Options, Row
+from gmbench.bench.timing import Options, Reading
 from gmbench.bench.training import make_plan, whole
 from gmbench.core import registry
 
@@ -16,12 +16,12 @@ LARGE = {"num_envs": 8192, "num_steps": 128}
 """Environments and steps of the training run whose memory is measured."""
 
 
-def compile_times(options: Options) -> list[Row]:
+def compile_times(options: Options) -> list[Reading]:
     """Seconds to trace and compile the training program of every task at its small size."""
     rows = {}
     for id in registry.task_ids():
         small = {"size": registry.sizes(id).small}
-        rows[id] = Row(id, "s", [])
+        rows[id] = Reading(id, "s", [])
         for _ in range(options.repeats):
             jax.clear_caches()
             plan = make_plan(dataclasses.replace(options, task=id, static=small))
@@ -32,7 +32,7 @@ def compile_times(options: Options) -> list[Row]:
     return list(rows.values())
 
 
-def memory(options: Options) -> list[Row]:
+def memory(options: Options) -> list[Reading]:
     """Bytes of a training run with 8,192 environments and rollouts of 128 steps.
 
     Rows: the state that is kept between updates; what the compiled program needs beside it, as the
@@ -45,9 +45,9 @@ def memory(options: Options) -> list[Row]:
     jax.block_until_ready(compiled(first))
     about = {"config": dataclasses.asdict(plan.config)}
     return [
-        Row("state", "bytes", [float(stated.argument_size_in_bytes)], about),
-        Row("temporary", "bytes", [float(stated.temp_size_in_bytes)]),
-        Row("peak", "bytes", [float(_peak())]),
+        Reading("state", "bytes", [float(stated.argument_size_in_bytes)], about),
+        Reading("temporary", "bytes", [float(stated.temp_size_in_bytes)]),
+        Reading("peak", "bytes", [float(_peak())]),
     ]
 
 

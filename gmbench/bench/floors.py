@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from gmbench.bench.timing import Options, Row, Side, by_turns
+from gmbench.bench.timing import Options, Reading, Side, by_turns
 
 MATRICES = ((128, 507, 1024), (128, 128, 1024), (1024, 1024, 1024))
 """Products ``[m, k] @ [k, n]``: layers of an MLP with 128 units at 13x13, and a large square."""
@@ -13,7 +13,7 @@ COPIED = (2**20, 2**28)
 """Bytes copied: what lies in a cache, and what does not."""
 
 
-def floors(options: Options) -> list[Row]:
+def floors(options: Options) -> list[Reading]:
     """Bytes read and written a second by a copy, and operations a second of matrix products."""
     sides = [copying(size) for size in COPIED] + [multiplying(*shape) for shape in MATRICES]
     return by_turns(sides, options.repeats)

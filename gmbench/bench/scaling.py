@@ -9,7 +9,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, PartitionSpec
 
 from gmbench.bench.stepping import stepping
-from gmbench.bench.timing import Options, Row, Side, by_turns
+from gmbench.bench.timing import Options, Reading, Side, by_turns
 from gmbench.bench.training import make_plan
 from gmbench.runs.program import Program
 
@@ -21,7 +21,7 @@ WORK = 2_000_000
 """About how many environment steps a repeat takes, whatever the number of environments."""
 
 
-def scaling(options: Options) -> list[Row]:
+def scaling(options: Options) -> list[Reading]:
     """Steps a second: of stepping by environments, size, devices; of training by seeds, devices."""
     groups = [
         [_stepping(f"{envs} environments", options, envs=envs) for envs in ENVS],

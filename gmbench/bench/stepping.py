@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key, PRNGKeyArray
 
-from gmbench.bench.timing import Options, Row, Side, by_turns
+from gmbench.bench.timing import Options, Reading, Side, by_turns
 from gmbench.core import pool, registry
 from gmbench.core.env import EnvState
 from gmbench.core.task import Task
@@ -19,12 +19,12 @@ SPARE = 1.5
 """Levels drawn for each episode that is expected to begin."""
 
 
-def env(options: Options) -> list[Row]:
+def env(options: Options) -> list[Reading]:
     """Steps a second of the task, and of a bare loop that shows the same planes."""
     return by_turns([stepping(options.make(), options), bare_loop(options)], options.repeats)
 
 
-def tasks(options: Options) -> list[Row]:
+def tasks(options: Options) -> list[Reading]:
     """Steps a second of every task at its published size, and of the bare loop of the one named."""
     every = [replace(options, task=id, static={}) for id in registry.task_ids()]
     sides = [stepping(each.make(), each) for each in every]

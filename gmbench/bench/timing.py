@@ -52,7 +52,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Row:
+class Reading:
     """One thing measured.
 
     Attributes:
@@ -103,7 +103,7 @@ class Side:
     about: Callable[[Any], dict[str, Any]] = lambda last: {}
 
 
-def by_turns(sides: Sequence[Side], repeats: int) -> list[Row]:
+def by_turns(sides: Sequence[Side], repeats: int) -> list[Reading]:
     """Compile every program, run each once, then time them by turns."""
     compiled, seconds, last = [], [], []
     for side in sides:
@@ -119,12 +119,12 @@ def by_turns(sides: Sequence[Side], repeats: int) -> list[Row]:
             last[place] = jax.block_until_ready(compiled[place](given))
             figures[place].append(side.amount / (time.perf_counter() - began))
     return [
-        Row(side.name, side.unit, found, {"compile_seconds": spent, **side.about(result)})
+        Reading(side.name, side.unit, found, {"compile_seconds": spent, **side.about(result)})
         for side, found, spent, result in zip(sides, figures, seconds, last, strict=True)
     ]
 
 
-def ratios(rows: Sequence[Row]) -> dict[str, float]:
+def ratios(rows: Sequence[Reading]) -> dict[str, float]:
     """Return, for each row but the last, the median over the repeats of its figure to the last's.
 
     The last row is a yardstick: a program whose speed only the machine determines.

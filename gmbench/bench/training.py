@@ -12,7 +12,7 @@ from jaxtyping import Array
 
 from gmbench.bench import floors
 from gmbench.bench.linen import in_linen
-from gmbench.bench.timing import Options, Row, Side, by_turns
+from gmbench.bench.timing import Options, Reading, Side, by_turns
 from gmbench.core import registry
 from gmbench.runs import spec
 
@@ -28,7 +28,7 @@ CONVOLUTIONAL: dict[str, Any] = {**SETTINGS, "num_envs": 32, "num_steps": 16, "u
 UPDATES = 2
 
 
-def train(options: Options) -> list[Row]:
+def train(options: Options) -> list[Reading]:
     """Environment steps a second of PPO, and what stands beside it.
 
     Rows: PPO as it is; its rollouts alone; ``same updates``, the gradient steps of as many

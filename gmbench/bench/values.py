@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from gmbench.bench.stepping import bare_loop
-from gmbench.bench.timing import Options, Row, Side, by_turns
+from gmbench.bench.timing import Options, Reading, Side, by_turns
 from gmbench.bench.training import begun, make_plan
 from gmbench.core import pool
 from gmbench.core.policy import uniform
@@ -20,7 +20,7 @@ BATCHES = 32
 """Batches of levels in a repeat: one alone is over in a millisecond, most of it cold caches."""
 
 
-def levels(options: Options) -> list[Row]:
+def levels(options: Options) -> list[Reading]:
     """Levels a second: of the task, and the walls alone of both layouts."""
     task = options.make()
 
@@ -51,7 +51,7 @@ def levels(options: Options) -> list[Row]:
     return by_turns(sides, options.repeats)
 
 
-def solve(options: Options) -> list[Row]:
+def solve(options: Options) -> list[Reading]:
     """Exact solutions a second, in pairs of level and goal: optimal values, and a policy's."""
     task = options.make()
     env, discount = task.env, jnp.float32(task.discount)
@@ -69,7 +69,7 @@ def solve(options: Options) -> list[Row]:
     return by_turns([*sides, bare_loop(options)], options.repeats)
 
 
-def evaluate(options: Options) -> list[Row]:
+def evaluate(options: Options) -> list[Reading]:
     """Levels a second on which an agent (untrained weights) is measured, all goals and decoys."""
     task = options.make()
     plan = make_plan(options)

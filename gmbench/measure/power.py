@@ -31,7 +31,7 @@ from gmbench.core import checks
 from gmbench.core.env import Level
 from gmbench.solve.reach import after_moves
 from gmbench.solve.reach_env import ReachEnvironment
-from gmbench.solve.tabular import Table, TabularEnvironment, optimal_values, steps_from
+from gmbench.solve.tabular import TabularEnvironment, Transitions, optimal_values, steps_from
 from gmbench.stats.intervals import Interval, bootstrap
 
 DRAWS = 512
@@ -134,7 +134,7 @@ def of_cells(env: ReachEnvironment[Any], level: Level, absorbing: bool) -> Space
 
 def _reached(after: Int32[Array, "states actions"], start: Int32[Array, ""]) -> Bool[Array, "_"]:
     nothing = jnp.zeros((*after.shape, 1))
-    return steps_from(Table(after, nothing, nothing > 0), start) >= 0
+    return steps_from(Transitions(after, nothing, nothing > 0), start) >= 0
 
 
 def _cells(shape: tuple[int, ...]) -> Int32[Array, "cells 2"]:
@@ -244,7 +244,7 @@ def utilities(
     least = jnp.min(rewards, axis=0, keepdims=True)
     paid = rewards - least
     pays = jnp.broadcast_to(paid[:, None], (*space.after.shape, rewards.shape[1]))
-    values = optimal_values(Table(space.after, pays, jnp.zeros(pays.shape, bool)), discount)
+    values = optimal_values(Transitions(space.after, pays, jnp.zeros(pays.shape, bool)), discount)
     return (1 - discount) / discount * (values - paid) + least
 
 

@@ -15,7 +15,6 @@ from gmbench.core.policy import Policy
 from gmbench.core.task import Task
 from gmbench.measure import Measure
 from gmbench.runs import assess, store
-from gmbench.runs.spec import Plan
 
 T = TypeVar("T")
 

@@ -31,7 +31,7 @@ PRECISION = 1e-6
 """A policy's values are iterated until no value changes by more than this in a sweep."""
 
 
-class Table(NamedTuple):
+class Transitions(NamedTuple):
     """A level as a list of states; state ``(mode * rows + row) * cols + col``.
 
     Attributes:
@@ -52,7 +52,7 @@ def _one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def _each_goal(iterate: Callable[..., Array], table: Table) -> Float[Array, "states goals"]:
+def _each_goal(iterate: Callable[..., Array], table: Transitions) -> Float[Array, "states goals"]:
     """Apply ``iterate(pays, ends)`` to each goal's columns: reading plain vectors is fast."""
     columns = jnp.moveaxis(table.pays, -1, 0), jnp.moveaxis(table.ends, -1, 0)
     return jax.lax.map(lambda own: iterate(*own), columns).T
@@ -80,7 +80,7 @@ def _read(values: Float[Array, " states"], after: Int32[Array, "states actions"]
     return values.at[after].get(mode="promise_in_bounds")
 
 
-def optimal_values(table: Table, discount: Float[Array, ""]) -> Float[Array, "states goals"]:
+def optimal_values(table: Transitions, discount: Float[Array, ""]) -> Float[Array, "states goals"]:
     """Return V* of every goal in every state.
 
     Sweep k holds the most that k steps can earn. With deterministic dynamics, and nothing to be
@@ -88,7 +88,7 @@ def optimal_values(table: Table, discount: Float[Array, ""]) -> Float[Array, "st
     """
 
     @_one_by_one
-    def solve(table: Table, discount: Array) -> Array:
+    def solve(table: Transitions, discount: Array) -> Array:
         def of_goal(pays: Array, ends: Array) -> Array:
             onwards = jnp.where(ends, jnp.float32(0), discount)
 
@@ -103,12 +103,12 @@ def optimal_values(table: Table, discount: Float[Array, ""]) -> Float[Array, "st
 
 
 def policy_values(
-    table: Table, policy: Float[Array, "states actions"], discount: Float[Array, ""]
+    table: Transitions, policy: Float[Array, "states actions"], discount: Float[Array, ""]
 ) -> Float[Array, "states goals"]:
     """Return V^pi of every goal in every state, to within about ``PRECISION / (1 - discount)``."""
 
     @_one_by_one
-    def solve(table: Table, policy: Array, discount: Array) -> Array:
+    def solve(table: Transitions, policy: Array, discount: Array) -> Array:
         def of_goal(pays: Array, ends: Array) -> Array:
             earns = jnp.sum(policy * pays, axis=1)
             onwards = jnp.where(ends, jnp.float32(0), discount * policy)
@@ -124,7 +124,7 @@ def policy_values(
 
 
 def soft_values(
-    table: Table, discount: Float[Array, ""], rationality: Float[Array, " betas"]
+    table: Transitions, discount: Float[Array, ""], rationality: Float[Array, " betas"]
 ) -> Float[Array, "betas states goals"]:
     """Return soft-optimal values (:func:`gmbench.solve.reach.soft_values`) in every state.
 
@@ -133,7 +133,7 @@ def soft_values(
     """
 
     @_one_by_one
-    def solve(table: Table, discount: Array, rationality: Array) -> Array:
+    def solve(table: Transitions, discount: Array, rationality: Array) -> Array:
         def of_goal(beta: Array, pays: Array, ends: Array) -> Array:
             onwards = jnp.where(ends, jnp.float32(0), discount)
             random = jnp.log(jnp.float32(pays.shape[1]))
@@ -152,7 +152,7 @@ def soft_values(
     return solve(table, discount, rationality)
 
 
-def steps_from(table: Table, start: Int32[Array, ""]) -> Int32[Array, " states"]:
+def steps_from(table: Transitions, start: Int32[Array, ""]) -> Int32[Array, " states"]:
     """Return the least number of steps from one state to every other, -1 where there is no way.
 
     An episode that has ended leads nowhere further.
@@ -224,7 +224,7 @@ class TabularEnvironment(GridEnvironment[State, Params]):
         results = jax.lax.map(on_row, numbers)
         return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), results)
 
-    def table(self, level: Any, cells: Bool[Array, "cells rows cols"] | None = None) -> Table:
+    def table(self, level: Any, cells: Bool[Array, "cells rows cols"] | None = None) -> Transitions:
         """Step from every state with every action.
 
         Args:
@@ -233,8 +233,8 @@ class TabularEnvironment(GridEnvironment[State, Params]):
         """
         params = self.default_params
 
-        def steps(state: State) -> Table:
-            def step(action: Int32[Array, ""]) -> Table:
+        def steps(state: State) -> Transitions:
+            def step(action: Int32[Array, ""]) -> Transitions:
                 _, after, _, ended, info = self.step_env(None, state, action, params)
                 pays, ends = info["goals"], jnp.broadcast_to(ended, info["goals"].shape)
                 if cells is not None:
@@ -242,7 +242,7 @@ class TabularEnvironment(GridEnvironment[State, Params]):
                     entered = cells[:, row, col]
                     pays = jnp.concatenate([pays, entered.astype(jnp.float32)])
                     ends = jnp.concatenate([ends, entered | ended])
-                return Table(self.index(after), pays, ends)
+                return Transitions(self.index(after), pays, ends)
 
             actions = jnp.arange(self.num_actions, dtype=jnp.int32)
             return jax.tree.map(

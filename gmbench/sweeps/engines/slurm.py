@@ -20,7 +20,7 @@ FOLDER = ".slurm"
 OPTIONS = ("cluster", "folder", "mem_gb", "parallel", "timeout_min")
 
 
-class Task:
+class QueuedJob:
     """A job that submitit can queue again."""
 
     def __call__(self, job: bytes) -> bytes:
@@ -43,7 +43,7 @@ class Slurm:
 
     def run(self, jobs: Sequence[bytes], tick: Tick) -> list[bytes | Exception]:
         """Do all jobs; return their answers in order, or the exception that ended one."""
-        given = self.executor.map_array(Task(), list(jobs))
+        given = self.executor.map_array(QueuedJob(), list(jobs))
         while not all(task.done() for task in given):
             tick()
             time.sleep(1)
