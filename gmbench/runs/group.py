@@ -19,7 +19,8 @@ from gmbench.core import checks
 from gmbench.measure import levels
 from gmbench.runs import arrays, checkpoints, files, store, summary
 from gmbench.runs.checkpoints import Checkpoint, Metrics, Record
-from gmbench.runs.program import Program, on_host
+from gmbench.runs.compiled import on_host
+from gmbench.runs.program import Program
 from gmbench.runs.provenance import provenance
 from gmbench.runs.result import SCHEMA, Diverged, RunRecord, Spent
 from gmbench.runs.spec import Plan, RunSpec
