@@ -183,8 +183,8 @@ def _alarms(asked: Sequence[Asked]) -> Table:
             alarms = Rate(sum(one.verdict == rule.ALARM for one in own), len(own))
             fires = Rate(sum(one.found for one in own), len(own))
             lines.append(Line(name, (alarms, fires), each.condition.title))
-    columns = ("search", "competent agents alarmed", "a level fires")
-    return Table("How many agents are alarmed?", columns, tuple(lines))
+    columns = ("search", "alarm", "a level fires")
+    return Table("How often do competent agents raise an alarm?", columns, tuple(lines))
 
 
 # ---- files ---------------------------------------------------------------------------------------
