@@ -284,6 +284,22 @@ def test_tensorboard_gets_every_update(tmp_path):
     assert events.read_bytes().count(b"loss/actor") == 63
 
 
+def test_wandb_offline_gets_every_run(tmp_path, monkeypatch):
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    arguments = again(tmp_path, TINY, "--log", "wandb")
+    cli.main([str(argument) for argument in arguments])
+    (name,) = digests(tmp_path / "out")
+    (record,) = (tmp_path / "out" / "wandb").glob("offline-run-*/*.wandb")
+    assert name.rpartition("-")[2] in record.name
+    held = record.read_bytes()
+    # W&B writes each update into the history, and again into the summary.
+    assert held.count(b"loss/actor") == 2 * 63
+    assert b"digest" in held
+    assert b"anywhere/gmi_adjusted" in held
+
+
 def test_failing_logger_stops_nothing(tmp_path, monkeypatch, caplog):
     tensorboard = pytest.importorskip("gmbench.sweeps.loggers.tensorboard")
 
