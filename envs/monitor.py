@@ -56,7 +56,7 @@ from gmbench.core.goals import GoalFn
 from gmbench.core.params import EnvParams, param
 from gmbench.core.pytree import pytree
 from gmbench.core.task import Task
-from gmbench.grid import bits, edits, moves, over, sprites, walls
+from gmbench.grid import bits, edits, moves, over, shapes, walls
 from gmbench.grid.batching import trailing
 from gmbench.grid.env import only
 from gmbench.solve.reach import distances
@@ -75,16 +75,17 @@ EDITS_OF_CUE = 0.125
 
 _WORM = ((0.84, 0.34), (0.68, 0.44), (0.54, 0.34), (0.36, 0.46))
 _SPRITES = {
-    "watch": sprites.box((255, 214, 64, 80), sprites.CELL),
-    "bait": sprites.layers(
-        sprites.stroke(sprites.IRON, 0.1, (0.6, 0.06), (0.6, 0.6), (0.53, 0.8), (0.36, 0.88)),
-        sprites.stroke(sprites.IRON, 0.1, (0.36, 0.88), (0.2, 0.78), (0.17, 0.58), (0.27, 0.66)),
-        sprites.stroke(sprites.INK, 0.22, *_WORM),
-        sprites.stroke(sprites.PINK, 0.15, *_WORM),
-        sprites.disc(sprites.INK, (0.85, 0.33, 0.03)),
+    "watch": shapes.box((255, 214, 64, 80), shapes.CELL),
+    "bait": shapes.layers(
+        shapes.stroke(shapes.IRON, 0.1, (0.6, 0.06), (0.6, 0.6), (0.53, 0.8), (0.36, 0.88)),
+        shapes.stroke(shapes.IRON, 0.1, (0.36, 0.88), (0.2, 0.78), (0.17, 0.58), (0.27, 0.66)),
+        shapes.stroke(shapes.INK, 0.22, *_WORM),
+        shapes.stroke(shapes.PINK, 0.15, *_WORM),
+        shapes.disc(shapes.INK, (0.85, 0.33, 0.03)),
     ),
 }
-sprites.SPRITES.update(_SPRITES)
+for _name, _drawing in _SPRITES.items():
+    registry.sprite(_name)(_drawing)
 
 
 @pytree

@@ -47,36 +47,37 @@ from gmbench.core.goals import GoalFn, reach
 from gmbench.core.params import EnvParams, param
 from gmbench.core.pytree import pytree
 from gmbench.core.task import Task
-from gmbench.grid import moves, over, sprites, walls
+from gmbench.grid import moves, over, shapes, walls
 from gmbench.grid.batching import trailing
 from gmbench.grid.env import only
 from gmbench.solve.reach import distances
 from gmbench.solve.tabular import TabularEnvironment
 
 COLOURS = {
-    "white": sprites.WHITE,
-    "yellow": sprites.YELLOW,
+    "white": shapes.WHITE,
+    "yellow": shapes.YELLOW,
     "red": (196, 44, 32),
     "navy": (26, 34, 96),
 }
 GLYPHS = {
-    "disc": sprites.disc(sprites.INK, (0.5, 0.5, 0.31), edge=sprites.WHITE),
-    "square": sprites.box((0, 150, 90), (0.28, 0.28, 0.72, 0.72), edge=sprites.WHITE),
-    "triangle": sprites.polygon(
-        sprites.WHITE, (0.5, 0.16), (0.82, 0.78), (0.18, 0.78), edge=sprites.INK
+    "disc": shapes.disc(shapes.INK, (0.5, 0.5, 0.31), edge=shapes.WHITE),
+    "square": shapes.box((0, 150, 90), (0.28, 0.28, 0.72, 0.72), edge=shapes.WHITE),
+    "triangle": shapes.polygon(
+        shapes.WHITE, (0.5, 0.16), (0.82, 0.78), (0.18, 0.78), edge=shapes.INK
     ),
-    "cross": sprites.layers(
-        sprites.stroke(sprites.WHITE, 0.21, (0.28, 0.28), (0.72, 0.72)),
-        sprites.stroke(sprites.WHITE, 0.21, (0.72, 0.28), (0.28, 0.72)),
-        sprites.stroke((150, 20, 190), 0.14, (0.28, 0.28), (0.72, 0.72)),
-        sprites.stroke((150, 20, 190), 0.14, (0.72, 0.28), (0.28, 0.72)),
+    "cross": shapes.layers(
+        shapes.stroke(shapes.WHITE, 0.21, (0.28, 0.28), (0.72, 0.72)),
+        shapes.stroke(shapes.WHITE, 0.21, (0.72, 0.28), (0.28, 0.72)),
+        shapes.stroke((150, 20, 190), 0.14, (0.28, 0.28), (0.72, 0.72)),
+        shapes.stroke((150, 20, 190), 0.14, (0.72, 0.28), (0.28, 0.72)),
     ),
 }
 TILES = tuple(f"tile_{colour}" for colour in COLOURS)
 SHAPES = tuple(f"glyph_{shape}" for shape in GLYPHS)
 for _name, _fill in zip(TILES, COLOURS.values(), strict=True):
-    sprites.SPRITES[_name] = sprites.box(_fill, (0.06, 0.06, 0.94, 0.94), corner=0.16)
-sprites.SPRITES.update(zip(SHAPES, GLYPHS.values(), strict=True))
+    registry.sprite(_name)(shapes.box(_fill, (0.06, 0.06, 0.94, 0.94), corner=0.16))
+for _name, _drawing in zip(SHAPES, GLYPHS.values(), strict=True):
+    registry.sprite(_name)(_drawing)
 
 ITEMS = 4
 """Items in a level."""

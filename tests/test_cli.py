@@ -10,7 +10,7 @@ import pytest
 
 from gmbench import cli
 from gmbench.core import registry
-from gmbench.runs import store, suite
+from gmbench.runs import store
 
 TASK = "CheeseCorner-v0"
 
@@ -151,7 +151,7 @@ def test_help_imports_nothing_heavy(command, arguments):
 def test_list_names_everything_registered(capsys):
     cli.main(["list"])
     printed = capsys.readouterr().out
-    for name in (*registry.task_ids(), *registry.agent_names(), *suite.SUITES):
+    for name in (*registry.task_ids(), *registry.agent_names(), *registry.SUITES.names()):
         assert name in printed
 
 
@@ -231,7 +231,10 @@ def test_phase_diagram_is_drawn(group, tmp_path, capsys):
     [
         (("--x", "beta", "--y", "steps"), "beta"),
         (("--x", "alpha", "--y", "alpha"), "y: got 'alpha'"),
-        (("--x", "alpha", "--y", "steps", "--out", "phase.gif"), "out: 'phase.gif' must be a file name"),
+        (
+            ("--x", "alpha", "--y", "steps", "--out", "phase.gif"),
+            "out: 'phase.gif' must be a file name",
+        ),
     ],
 )
 def test_impossible_figure_is_refused(group, refused, arguments, words):

@@ -131,10 +131,11 @@ class RunSuite:
 
     def run(self) -> None:
         """Run whatever is not finished yet."""
+        from gmbench import suites
         from gmbench.report import html
-        from gmbench.runs import files, suite
+        from gmbench.runs import files
 
-        specs = suite.find(self.suite).specs(self.tasks, self.seeds)
+        specs = suites.find(self.suite).specs(self.tasks, self.seeds)
         writable_file("report", self.report)
         found = _train_and_print(specs, self.out, self.other_layout)
         files.write(self.report, html.page(found).encode())

@@ -1,25 +1,135 @@
-"""What is registered: tasks and agents, discovered rather than listed.
+"""What is registered: discovered rather than listed, so that adding something is one new file.
 
-Every module of ``gmbench.envs`` and ``gmbench.agents``, and every module that a third party names
-in the entry-point groups of the same names, is imported on the first look-up; its decorators
-register what it defines. Adding a task or an agent is one new file and no edit elsewhere.
+Each kind of thing has a :class:`Registry`. Its packages are searched on the first look-up: every
+module of theirs is imported, and its decorators register what it defines. Modules of other packages
+are found through entry points: a group is ``gmbench.`` and the kind in the plural, such as
+``gmbench.tasks``, and an entry names a module, which may register things of any kind. One that
+cannot be imported is named in a warning and left out.
 """
 
-import functools
 import importlib
 import inspect
+import logging
 import pkgutil
+import sys
 from collections.abc import Callable
+from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import gymnax
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from gmbench.core import checks
 from gmbench.core.task import Task
 
+T = TypeVar("T")
 TaskFactory = Callable[..., Task]
+_LOG = logging.getLogger("gmbench")
+_begun: set[str] = set()
+"""Packages and entry points whose import has begun."""
+
+
+class Registry(Generic[T]):
+    """The things of one kind, by name.
+
+    Attributes:
+        kind: what they are, in a word.
+        packages: where they are looked for.
+    """
+
+    def __init__(self, kind: str, *packages: str) -> None:
+        """Nothing is registered, and nothing imported yet."""
+        self.kind = kind
+        self.packages = packages
+        self._found: dict[str, tuple[T, str]] = {}
+
+    def register(self, name: str) -> Callable[[Any], Any]:
+        """Return a decorator that registers something under a name.
+
+        Raises:
+            ValueError: if the name is taken, naming both modules.
+        """
+
+        def registered(definition: Any) -> Any:
+            module = _registrant()
+            if name in self._found:
+                raise ValueError(
+                    f"{self.kind}: {name!r} is registered already, by {self.module(name)}; "
+                    f"{module} cannot register it again"
+                )
+            self._found[name] = definition, module
+            return definition
+
+        return registered
+
+    def names(self) -> list[str]:
+        """Names of all that is registered, sorted."""
+        for package in self.packages:
+            _import_all(package)
+        _import_entry_points()
+        return sorted(self._found)
+
+    def get(self, name: str) -> T:
+        """Return what is registered under a name.
+
+        Raises:
+            Refused: for an unknown name, offering the nearest.
+        """
+        return self._found[checks.known(self.kind, name, self.names())][0]
+
+    def module(self, name: str) -> str:
+        """Name of the module that registered a name."""
+        return self._found[name][1]
+
+    def about(self, name: str) -> str:
+        """Return one line on it: the first of the docstring of its class, or of its module."""
+        definition: Any = self.get(name)
+        definition = getattr(definition, "constructor", definition)
+        made_by = definition.func if isinstance(definition, partial) else definition
+        alone = [module for _, module in self._found.values()].count(self.module(name)) == 1
+        documented = inspect.isclass(made_by) or (inspect.isfunction(made_by) and not alone)
+        source = made_by if documented else sys.modules[self.module(name)]
+        return (inspect.getdoc(source) or "").partition("\n")[0]
+
+    def __contains__(self, name: str) -> bool:
+        """Whether something is registered under a name."""
+        return name in self.names()
+
+
+def _registrant() -> str:
+    """Name of the module whose body is being run."""
+    frame = sys._getframe()
+    while frame.f_code.co_name != "<module>" and frame.f_back is not None:
+        frame = frame.f_back
+    return str(frame.f_globals.get("__name__"))
+
+
+def _import_all(package: str) -> None:
+    """Import every module of a package, once."""
+    if package in _begun:
+        return
+    _begun.add(package)  # before the imports: one of them may look something up
+    try:
+        found = importlib.import_module(package)
+        for module in pkgutil.iter_modules(found.__path__):
+            importlib.import_module(f"{package}.{module.name}")
+    except BaseException:
+        _begun.discard(package)
+        raise
+
+
+def _import_entry_points() -> None:
+    """Import the modules that other packages name, once; warn of those that fail."""
+    if "entry points" in _begun:
+        return
+    _begun.add("entry points")
+    every = metadata.entry_points()
+    groups = sorted(group for group in every.groups if group.startswith("gmbench."))
+    for entry in (entry for group in groups for entry in every.select(group=group)):
+        try:
+            importlib.import_module(entry.module)
+        except Exception as error:  # whatever another package does, ours goes on
+            kind, words = type(error).__name__, checks.one_line(error)
+            _LOG.warning("%s is left out: %s: %s", entry.module, kind, words)
 
 
 class Sizes(NamedTuple):
@@ -30,12 +140,55 @@ class Sizes(NamedTuple):
     published: int = 13
 
 
-_tasks: dict[str, TaskFactory] = {}
-_sizes: dict[str, Sizes] = {}
-_agents: dict[str, Any] = {}
-_questions: dict[str, Any] = {}
-_mitigations: dict[str, Any] = {}
-_networks: dict[str, Any] = {}
+class TaskEntry(NamedTuple):
+    """What is registered under a task's id."""
+
+    factory: TaskFactory
+    sizes: Sizes
+
+
+class NetworkEntry(NamedTuple):
+    """What is registered under a network's name."""
+
+    constructor: Callable[..., Any]
+    recurrent: bool
+
+
+TASKS: Registry[TaskEntry] = Registry("task", "gmbench.envs")
+SPRITES: Registry[Any] = Registry("sprite", "gmbench.grid", "gmbench.envs")
+"""Drawings (:data:`gmbench.grid.shapes.Drawing`) of the things that stand on a grid."""
+LAYOUTS: Registry[Any] = Registry("layout", "gmbench.grid")
+"""Wall generators (:mod:`gmbench.grid.walls`)."""
+VIEWS: Registry[Any] = Registry("view", "gmbench.wrappers")
+"""Classes of views (:class:`gmbench.wrappers.base.View`)."""
+AGENTS: Registry[Any] = Registry("agent", "gmbench.agents")
+"""Agents (:class:`gmbench.core.agent.Agent`)."""
+NETWORKS: Registry[NetworkEntry] = Registry("network", "gmbench.agents")
+MITIGATIONS: Registry[Any] = Registry("mitigation", "gmbench.mitigations")
+"""Recipes of mitigations (:class:`gmbench.core.mitigation.Recipe`)."""
+SUITES: Registry[Any] = Registry("suite", "gmbench.suites")
+"""Suites (:class:`gmbench.suites.Suite`)."""
+ENGINES: Registry[Any] = Registry("engine", "gmbench.sweeps.engines")
+"""Functions that connect to an engine (:mod:`gmbench.sweeps.engines`)."""
+LOGGERS: Registry[Any] = Registry("logger", "gmbench.sweeps.loggers")
+"""Where metrics can be sent (:class:`gmbench.sweeps.loggers.Destination`)."""
+QUESTIONS: Registry[Any] = Registry("question", "gmbench.analyses")
+"""Classes of questions (:class:`gmbench.report.question.Question`)."""
+
+sprite = SPRITES.register
+layout = LAYOUTS.register
+view = VIEWS.register
+agent = AGENTS.register
+mitigation = MITIGATIONS.register
+suite = SUITES.register
+engine = ENGINES.register
+logger = LOGGERS.register
+question = QUESTIONS.register
+
+agent_names, make_agent = AGENTS.names, AGENTS.get
+mitigation_names, make_mitigation = MITIGATIONS.names, MITIGATIONS.get
+question_names, make_question = QUESTIONS.names, QUESTIONS.get
+task_ids = TASKS.names
 
 
 def task(id: str, sizes: Sizes = Sizes()) -> Callable[[TaskFactory], TaskFactory]:  # noqa: B008
@@ -45,36 +198,11 @@ def task(id: str, sizes: Sizes = Sizes()) -> Callable[[TaskFactory], TaskFactory
     """
 
     def register(factory: TaskFactory) -> TaskFactory:
-        if id in _tasks:
-            raise ValueError(f"task: {id!r} is registered already")
-        _tasks[id] = factory
-        _sizes[id] = sizes
+        import gymnax  # takes seconds, and whoever lists suites or engines needs none of it
+
+        TASKS.register(id)(TaskEntry(factory, sizes))
         gymnax.registration.register(id, lambda **static: factory(**static).env)
         return factory
-
-    return register
-
-
-def agent(name: str) -> Callable[[Any], Any]:
-    """Register an agent under a name."""
-
-    def register(definition: Any) -> Any:
-        if name in _agents:
-            raise ValueError(f"agent: {name!r} is registered already")
-        _agents[name] = definition
-        return definition
-
-    return register
-
-
-def mitigation(name: str) -> Callable[[Any], Any]:
-    """Register a mitigation's recipe under a name."""
-
-    def register(definition: Any) -> Any:
-        if name in _mitigations:
-            raise ValueError(f"mitigation: {name!r} is registered already")
-        _mitigations[name] = definition
-        return definition
 
     return register
 
@@ -82,35 +210,11 @@ def mitigation(name: str) -> Callable[[Any], Any]:
 def network(name: str, recurrent: bool = False) -> Callable[[Any], Any]:
     """Register a network's constructor ``(num_actions, **settings)`` under a name."""
 
-    def register(definition: Any) -> Any:
-        if name in _networks:
-            raise ValueError(f"network: {name!r} is registered already")
-        _networks[name] = (definition, recurrent)
-        return definition
+    def register(constructor: Any) -> Any:
+        NETWORKS.register(name)(NetworkEntry(constructor, recurrent))
+        return constructor
 
     return register
-
-
-def question(name: str) -> Callable[[Any], Any]:
-    """Register a question under its command's name."""
-
-    def register(definition: Any) -> Any:
-        if name in _questions:
-            raise ValueError(f"question: {name!r} is registered already")
-        _questions[name] = definition
-        return definition
-
-    return register
-
-
-@functools.cache
-def discover(group: str) -> None:
-    """Import every module of the package ``group`` and every entry point of that group."""
-    package = importlib.import_module(group)
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{group}.{module.name}")
-    for entry_point in metadata.entry_points(group=group):
-        entry_point.load()
 
 
 def data_folder() -> Path:
@@ -118,90 +222,37 @@ def data_folder() -> Path:
     return Path(next(iter(importlib.import_module("gmbench.envs").__path__)))
 
 
-def task_ids() -> list[str]:
-    """Ids of all registered tasks, sorted."""
-    discover("gmbench.envs")
-    return sorted(_tasks)
-
-
 def sizes(id: str) -> Sizes:
     """Return the sizes that a task is tested, studied and published at.
 
     Raises:
-        ValueError: for an unknown id, offering the nearest.
+        Refused: for an unknown id, offering the nearest.
     """
-    return _sizes[checks.known("task", id, task_ids())]
-
-
-def agent_names() -> list[str]:
-    """Names of all registered agents, sorted."""
-    discover("gmbench.agents")
-    return sorted(_agents)
+    return TASKS.get(id).sizes
 
 
 def make(id: str, **static: Any) -> Task:
     """Build a task at a static shape, such as ``make("CheeseCorner-v0", size=7)``.
 
     Raises:
-        ValueError: for an unknown id (the nearest is offered) or a shape that is not allowed.
+        Refused: for an unknown id (the nearest is offered) or a shape that is not allowed.
     """
-    factory = _tasks[checks.known("task", id, task_ids())]
+    factory = TASKS.get(id).factory
     allowed = inspect.signature(factory).parameters
     for name in static:
         checks.known(f"{id} setting", name, allowed)
     return factory(**static)
 
 
-def make_agent(name: str) -> Any:
-    """Return a registered agent.
-
-    Raises:
-        ValueError: for an unknown name, offering the nearest.
-    """
-    return _agents[checks.known("agent", name, agent_names())]
-
-
-def question_names() -> list[str]:
-    """Names of all registered questions, sorted."""
-    discover("gmbench.analyses")
-    return sorted(_questions)
-
-
-def make_question(name: str) -> Any:
-    """Return a registered question.
-
-    Raises:
-        ValueError: for an unknown name, offering the nearest.
-    """
-    return _questions[checks.known("question", name, question_names())]
-
-
-def mitigation_names() -> list[str]:
-    """Names of all registered mitigations, sorted."""
-    discover("gmbench.mitigations")
-    return sorted(_mitigations)
-
-
-def make_mitigation(name: str) -> Any:
-    """Return a registered mitigation's recipe.
-
-    Raises:
-        ValueError: for an unknown name, offering the nearest.
-    """
-    return _mitigations[checks.known("mitigation", name, mitigation_names())]
-
-
 def network_names(recurrent: bool = False) -> list[str]:
     """Names of the registered networks without memory, or of those with, sorted."""
-    discover("gmbench.agents")
-    return sorted(name for name, (_, own) in _networks.items() if own is recurrent)
+    return [name for name in NETWORKS.names() if NETWORKS.get(name).recurrent is recurrent]
 
 
 def make_network(name: str) -> Any:
     """Return a network's constructor.
 
     Raises:
-        ValueError: for an unknown name, offering the nearest.
+        Refused: for an unknown name, offering the nearest.
     """
-    discover("gmbench.agents")
-    return _networks[checks.known("network", name, _networks)][0]
+    return NETWORKS.get(name).constructor

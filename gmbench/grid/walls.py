@@ -15,12 +15,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int8, PRNGKeyArray, UInt32
 
-from gmbench.core import checks
+from gmbench.core import checks, registry
 from gmbench.grid import bits, chance, moves
 from gmbench.grid.batching import trailing
 
 LAYOUTS = ("blocks", "tree", "open")
-"""Names of the generators."""
+"""Names of our own generators; a task whose ``layouts`` these are takes any that is registered."""
 
 
 def _connected(blocked: Any, full: Any) -> Any:
@@ -122,9 +122,7 @@ def _tree(shape: tuple[int, int], noise: Any) -> Any:
 
 
 @functools.cache
-def _native(name: str, shape: tuple[int, int]) -> Callable[..., Any]:
-    generators: dict[str, Callable[..., Any]] = {"blocks": _blocks, "tree": _tree}
-    generator = generators[name]
+def _native(generator: Callable[..., Any], shape: tuple[int, int]) -> Callable[..., Any]:
     return trailing(functools.partial(generator, shape))
 
 
@@ -135,7 +133,7 @@ def maze_words(shape: tuple[int, int]) -> int:
 
 def maze(shape: tuple[int, int], words: UInt32[Array, "words *b"]) -> Bool[Array, "rows cols *b"]:
     """Return the walls of the layout ``tree`` by random words."""
-    return _native("tree", shape)(words)
+    return _native(_tree, shape)(words)
 
 
 def generate(
@@ -144,18 +142,36 @@ def generate(
     """Draw walls whose free cells are connected.
 
     Args:
-        layout: one of :data:`LAYOUTS`.
+        layout: a registered one, ``(shape, key, probability) -> walls``.
         shape: rows and columns.
         key: a typed key.
         probability: share of walls before pockets are opened (``blocks`` only), in steps of
             1/256.
     """
-    if layout == "open":
-        return jnp.zeros(shape, bool)
-    if layout == "blocks":
-        words = chance.noise(key, (PLANES + 1) * _words(shape))
-        return _native(layout, shape)(words, probability)
+    return registry.LAYOUTS.get(layout)(shape, key, probability)
+
+
+@registry.layout("blocks")
+def blocks(shape: tuple[int, int], key: PRNGKeyArray, probability: Any) -> Bool[Array, "rows cols"]:
+    """Draw independent walls, and open every pocket that is cut off."""
+    words = chance.noise(key, (PLANES + 1) * _words(shape))
+    return _native(_blocks, shape)(words, probability)
+
+
+@registry.layout("tree")
+def tree(shape: tuple[int, int], key: PRNGKeyArray, probability: Any) -> Bool[Array, "rows cols"]:
+    """Draw a random perfect maze."""
+    del probability
     return maze(shape, chance.noise(key, maze_words(shape)))
+
+
+@registry.layout("open")
+def no_walls(
+    shape: tuple[int, int], key: PRNGKeyArray, probability: Any
+) -> Bool[Array, "rows cols"]:
+    """Draw no walls."""
+    del key, probability
+    return jnp.zeros(shape, bool)
 
 
 @functools.cache
@@ -210,4 +226,4 @@ def check_shape(size: int, layout: str, layouts: tuple[str, ...] = LAYOUTS) -> N
         ValueError: naming the field, the value and what is allowed.
     """
     checks.integer("size", size, 5, bits.MAX_COLS)
-    checks.known("layout", layout, layouts)
+    checks.known("layout", layout, registry.LAYOUTS.names() if layouts == LAYOUTS else layouts)

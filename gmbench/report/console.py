@@ -30,27 +30,48 @@ from rich.text import Text
 
 from gmbench.core import registry
 from gmbench.core.task import Task
-from gmbench.runs import suite
 from gmbench.runs.assess import Assessment
 from gmbench.runs.provenance import PACKAGES
 from gmbench.stats.estimate import two_digits
+from gmbench.suites import Suite
 from gmbench.sweeps.board import Status
 
 
 def print_catalogue() -> None:
-    """Print the tasks, agents and suites there are."""
+    """Print all that is registered, by theme: tasks, what is trained, what is asked."""
     tasks = Table("task", "intended goal", "proxies", "shift", title="Tasks")
     for id in registry.task_ids():
         task = registry.make(id)
         tasks.add_row(id, task.intended, "; ".join(task.proxies.values()), task.headline)
-    agents = Table("agent", "learns", title="Agents")
-    for name in registry.agent_names():
-        agents.add_row(name, "yes" if registry.make_agent(name).learns else "no")
-    suites = Table("suite", "runs", "for", title="Suites")
-    for each in suite.SUITES.values():
-        suites.add_row(each.id, str(len(each.specs())), each.summary)
-    for table in (tasks, agents, suites):
-        Console().print(table)
+    Console().print(tasks)
+    for title, kind in THEMES.items():
+        listed = Table(kind.kind, "", title=title)
+        for name in kind.names():
+            listed.add_row(name, _about(kind, name))
+        Console().print(listed)
+
+
+THEMES: dict[str, registry.Registry[Any]] = {
+    "Agents": registry.AGENTS,
+    "Networks": registry.NETWORKS,
+    "Mitigations": registry.MITIGATIONS,
+    "Views": registry.VIEWS,
+    "Questions of stored agents": registry.QUESTIONS,
+    "Suites": registry.SUITES,
+    "Engines of sweeps": registry.ENGINES,
+    "Loggers of sweeps": registry.LOGGERS,
+    "Wall layouts": registry.LAYOUTS,
+}
+"""What `gmbench list` shows besides the tasks, by title."""
+
+
+def _about(kind: registry.Registry[Any], name: str) -> str:
+    """Return one line on something that is registered."""
+    entry = kind.get(name)
+    if isinstance(entry, Suite):
+        return f"{len(entry.specs())} runs: {entry.summary}"
+    about = kind.about(name)
+    return f"{about} (trained)" if getattr(entry, "learns", False) else about
 
 
 def print_task(task: Task, seed: int) -> None:

@@ -17,8 +17,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from gmbench.core import registry
 from gmbench.grid import moves
-from gmbench.grid.sprites import SPRITES, draw
+from gmbench.grid.sprites import draw
 from gmbench.measure.splay import Maps
 from gmbench.report.figures import INK, STYLE, WIDTH
 
@@ -206,7 +207,7 @@ def _moves(axes: Axes, shown: SplayedLevel) -> None:
 def _sprite(axes: Axes, name: str, cell: tuple[int, int]) -> None:
     """Mark a cell with the sprite of what stands there, or with a cross if it has none."""
     row, col = cell
-    if name in SPRITES:
+    if name in registry.SPRITES:
         limits = axes.get_xlim(), axes.get_ylim()
         axes.imshow(draw(name, 64), extent=(col - 0.5, col + 0.5, row + 0.5, row - 0.5), zorder=3)
         axes.set_xlim(limits[0])

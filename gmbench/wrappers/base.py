@@ -1,7 +1,7 @@
 """What wrappers share: everything that one does not change is the wrapped environment's."""
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, UInt8
 
@@ -9,6 +9,7 @@ from gmbench.core.env import Environment, EnvState, Level
 from gmbench.core.goals import GoalFn
 from gmbench.core.params import EnvParams
 from gmbench.core.pytree import pytree
+from gmbench.core.task import Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,9 +21,20 @@ class View(Environment[Any, Any]):
 
     Attributes:
         env: the wrapped environment.
+        numbered: whether its name is followed by a number, as in ``window5``.
+        needs_planes: whether it can only be put on what is seen as planes.
     """
 
     env: Any
+
+    numbered: ClassVar[bool] = False
+    needs_planes: ClassVar[bool] = False
+
+    @classmethod
+    def on(cls, task: Task, number: int | None) -> Task:
+        """Return the task as seen by this view."""
+        env: Any = cls(task.env) if number is None else cls(task.env, number)
+        return dataclasses.replace(task, env=env)
 
     def __getattr__(self, name: str) -> Any:
         # Copying and unpickling ask for special methods of an instance that holds nothing yet.

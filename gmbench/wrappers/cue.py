@@ -36,7 +36,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Int8, PRNGKeyArray
 
-from gmbench.core import checks
+from gmbench.core import checks, registry
 from gmbench.core.env import Level
 from gmbench.core.params import EnvParams, param
 from gmbench.core.pytree import extended, pytree
@@ -75,6 +75,7 @@ def _with_plane(seen: Any, flag: Any) -> Any:
     return jnp.concatenate([seen, jnp.broadcast_to(shown, (rows, cols, 1, *batch))], axis=2)
 
 
+@registry.view("cue")
 @dataclasses.dataclass(frozen=True)
 class Cue(View):
     """Shows whether the agent is watched, and rewards it accordingly.
@@ -82,6 +83,8 @@ class Cue(View):
     Attributes:
         condition: what unwatched levels reward in training, a place in :data:`CONDITIONS`.
     """
+
+    numbered: ClassVar[bool] = True
 
     condition: int = HONEST
 
@@ -97,6 +100,11 @@ class Cue(View):
             raise checks.Refused(f"view: {name} shows a cue already, it cannot have another")
         if len(self.env.goal_names) < 2:
             raise checks.Refused(f"view: {name} has no proxy that a cue could make pay")
+
+    @classmethod
+    def on(cls, task: Task, number: int | None) -> Task:
+        """Return the task as seen through a cue, with the cue's shifts before its own."""
+        return _watched_task(task, cls(task.env, HONEST if number is None else number))
 
     @property
     def default_params(self) -> Any:
@@ -184,7 +192,7 @@ class Cue(View):
         return f"{self.env.render_ascii(state)}\n{notes}"
 
 
-def watched_task(task: Task, env: Any) -> Task:
+def _watched_task(task: Task, env: Any) -> Task:
     """Return a task seen through a cue: the shifts ``unwatched``, ``watched``, then its own."""
     headline = extended(task.shifts[task.headline], Watch)
     own = {name: extended(params, Watch) for name, params in task.shifts.items()}

@@ -26,13 +26,13 @@ Source: Thornley et al. 2024, "Towards shutdownable agents via stochastic choice
 """
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Int32, PRNGKeyArray
 
-from gmbench.core import checks
+from gmbench.core import checks, registry
 from gmbench.core.env import Level
 from gmbench.core.params import EnvParams
 from gmbench.core.pytree import pytree
@@ -102,6 +102,7 @@ class State(Remembering):
     ended: Bool[Array, ""]
 
 
+@registry.view("drest")
 @dataclasses.dataclass(frozen=True)
 class Drest(Stateful):
     """Rewards each episode at its end, by its length and those before it.
@@ -111,6 +112,8 @@ class Drest(Stateful):
         episodes: episodes of a series.
         discount: of what is earned.
     """
+
+    numbered: ClassVar[bool] = True
 
     percent: int = 90
     episodes: int = EPISODES

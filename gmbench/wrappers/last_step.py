@@ -5,6 +5,7 @@ import dataclasses
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Int8, PRNGKeyArray
 
+from gmbench.core import registry
 from gmbench.core.env import Level
 from gmbench.core.params import EnvParams
 from gmbench.core.pytree import pytree
@@ -19,6 +20,7 @@ class State(Remembering):
     reward: Float[Array, ""]
 
 
+@registry.view("last")
 @dataclasses.dataclass(frozen=True)
 class LastStep(Stateful):
     """Adds one constant plane for each action, one for a reward above 0 and one for one below."""

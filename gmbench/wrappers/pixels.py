@@ -3,13 +3,13 @@
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, UInt8
 
-from gmbench.core import checks
+from gmbench.core import checks, registry
 from gmbench.grid import sprites
 from gmbench.grid.batching import trailing
 from gmbench.wrappers.base import View
@@ -22,7 +22,7 @@ TINT = 110
 
 def _tile(name: str, number: int, scale: int) -> np.ndarray:
     """Return the RGBA picture of a channel: its sprite, or else a tint of its own."""
-    if name in sprites.SPRITES:
+    if name in registry.SPRITES:
         return sprites.draw(name, scale)
     hue = (number * 0.381966) % 1.0  # golden-ratio steps keep any number of hues apart
     rgb = np.clip(np.abs((hue * 6 + np.array([0, 4, 2])) % 6 - 3) - 1, 0, 1)
@@ -56,6 +56,7 @@ def _painter(names: tuple[str, ...], scale: int) -> Callable[..., Any]:
     return trailing(native)
 
 
+@registry.view("pixels")
 @dataclasses.dataclass(frozen=True)
 class Pixels(View):
     """Shows the observed planes as an image, each channel drawn by its sprite over the ones before.
@@ -66,6 +67,9 @@ class Pixels(View):
     Attributes:
         scale: pixels a cell, one of :data:`SCALES`.
     """
+
+    numbered: ClassVar[bool] = True
+    needs_planes: ClassVar[bool] = True
 
     scale: int = 8
 

@@ -5,14 +5,14 @@ learning action sequences by heart.
 """
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Int8, PRNGKeyArray, UInt32
 
-from gmbench.core import checks
+from gmbench.core import checks, registry
 from gmbench.core.env import Level
 from gmbench.core.params import EnvParams
 from gmbench.core.pytree import pytree
@@ -28,6 +28,7 @@ class State(Remembering):
     seed: UInt32[Array, ""]
 
 
+@registry.view("sticky")
 @dataclasses.dataclass(frozen=True)
 class Sticky(Stateful):
     """Repeats the last action with a probability, from the second step on.
@@ -37,6 +38,8 @@ class Sticky(Stateful):
     Attributes:
         percent: the probability, in percent, 0 to 100.
     """
+
+    numbered: ClassVar[bool] = True
 
     percent: int = 25
 

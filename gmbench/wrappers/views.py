@@ -1,33 +1,14 @@
 """Views by name: ``wrap(task, "window5+pixels4+last+sticky25")``."""
 
-import dataclasses
 import re
-from collections.abc import Callable
-from typing import Any
 
 import jax.numpy as jnp
 
-from gmbench.core import checks
+from gmbench.core import checks, registry
 from gmbench.core.task import Task
-from gmbench.wrappers.cue import Cue, watched_task
-from gmbench.wrappers.drest import Drest
-from gmbench.wrappers.last_step import LastStep
-from gmbench.wrappers.pixels import Pixels
-from gmbench.wrappers.sticky import Sticky
-from gmbench.wrappers.window import Window
 
 PLANES = "planes"
 """The view that changes nothing."""
-
-_VIEWS: dict[str, Callable[..., Any]] = {
-    "window": Window,
-    "pixels": Pixels,
-    "last": LastStep,
-    "sticky": Sticky,
-    "drest": Drest,
-    "cue": Cue,
-}
-_NUMBERED = ("window", "pixels", "sticky", "drest", "cue")
 
 
 def wrap(task: Task, view: str) -> Task:
@@ -45,18 +26,16 @@ def wrap(task: Task, view: str) -> Task:
     Raises:
         ValueError: naming the part of ``view`` that is not allowed.
     """
-    env = task.env
     for part in view.split("+"):
         if part == PLANES:
             continue
         name, number = re.fullmatch(r"([^0-9]*)([0-9]*)", part).groups() if part else ("", "")  # type: ignore[union-attr]
-        checks.known("view", name, [*_VIEWS, PLANES])
-        if (name in _NUMBERED) != bool(number):
-            needed = "needs a number" if name in _NUMBERED else "takes no number"
+        checks.known("view", name, [*registry.VIEWS.names(), PLANES])
+        kind = registry.VIEWS.get(name)
+        if kind.numbered != bool(number):
+            needed = "needs a number" if kind.numbered else "takes no number"
             raise checks.Refused(f"view: {part!r} {needed}, as in 'window5+pixels4+last'")
-        if name in ("window", "pixels") and env.observation_dtype is not jnp.bool_:
+        if kind.needs_planes and task.env.observation_dtype is not jnp.bool_:
             raise checks.Refused(f"view: {part!r} needs planes, so it cannot follow pixels")
-        env = _VIEWS[name](env, int(number)) if number else _VIEWS[name](env)
-        if name == "cue":
-            task = watched_task(task, env)
-    return dataclasses.replace(task, env=env)
+        task = kind.on(task, int(number) if number else None)
+    return task

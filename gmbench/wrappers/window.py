@@ -3,14 +3,14 @@
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
 
-from gmbench.core import checks
+from gmbench.core import checks, registry
 from gmbench.grid.batching import trailing
 from gmbench.wrappers.base import View
 
@@ -57,6 +57,7 @@ def _first(size: int) -> Callable[..., Any]:
     return trailing(native)
 
 
+@registry.view("window")
 @dataclasses.dataclass(frozen=True)
 class Window(View):
     """Shows only the cells around the agent, and which of them lie outside the grid.
@@ -66,6 +67,9 @@ class Window(View):
     Attributes:
         size: rows and columns of the window, an odd number.
     """
+
+    numbered: ClassVar[bool] = True
+    needs_planes: ClassVar[bool] = True
 
     size: int = 5
 

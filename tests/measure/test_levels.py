@@ -10,9 +10,14 @@ import pytest
 
 from gmbench.core import checks, pool, registry
 from gmbench.measure import level_files, levels
-from gmbench.runs.suite import SUITES
 
-TASKS = sorted({(spec.task, spec.static["size"]) for s in SUITES.values() for spec in s.specs()})
+TASKS = sorted(
+    {
+        (spec.task, spec.static["size"])
+        for id in registry.SUITES.names()
+        for spec in registry.SUITES.get(id).specs()
+    }
+)
 SMALL = [(id, size) for id, size in TASKS if size == registry.sizes(id).small]
 """Where two draws may well coincide; of larger levels there are too many."""
 

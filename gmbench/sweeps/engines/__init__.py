@@ -1,15 +1,13 @@
 """Engines: what hands the groups of a sweep to devices. One file each.
 
-A module of this package with a function ``connect(options) -> Engine`` is an engine of its name. It
-schedules nothing itself: here the groups go one after another, elsewhere Ray or Slurm decides.
+An engine is a registered function ``connect(options, devices) -> Engine``. It schedules nothing
+itself: here the groups go one after another, elsewhere Ray or Slurm decides.
 """
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
-from gmbench.core import checks
+from gmbench.core import checks, registry
 
 Tick = Callable[[], None]
 """Called about once a second, for whoever watches."""
@@ -23,18 +21,13 @@ class Engine(Protocol):
         """Do all jobs; return their answers in order, or the exception that ended one."""
 
 
-def names() -> list[str]:
-    """Return the engines there are."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
-
-
 def checked(name: str) -> str:
     """Return the name of an engine there is.
 
     Raises:
         Refused: for an unknown one, offering the nearest.
     """
-    return checks.known("engine", name, names())
+    return checks.known("engine", name, registry.ENGINES.names())
 
 
 def connect(name: str, options: Mapping[str, str], devices: int | None) -> Engine:
@@ -49,4 +42,4 @@ def connect(name: str, options: Mapping[str, str], devices: int | None) -> Engin
         Refused: for an unknown engine or option, a package that is not installed, or a cluster that
             cannot be reached.
     """
-    return importlib.import_module(f"{__name__}.{checked(name)}").connect(options, devices)
+    return registry.ENGINES.get(name)(options, devices)

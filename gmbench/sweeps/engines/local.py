@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from gmbench.core import checks
+from gmbench.core import checks, registry
 from gmbench.sweeps.engines import Tick
 from gmbench.sweeps.worker import work
 
@@ -24,6 +24,7 @@ class Local:
         return answers
 
 
+@registry.engine("local")
 def connect(options: Mapping[str, str], devices: int | None) -> Local:
     """Return the engine; it has no options."""
     del devices

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gmbench.core import checks
+from gmbench.core import checks, registry
 from gmbench.sweeps.engines import Tick
 from gmbench.sweeps.worker import work
 
@@ -43,6 +43,7 @@ class Ray:
             return error
 
 
+@registry.engine("ray")
 def connect(options: Mapping[str, str], devices: int | None) -> Ray:
     """Return the engine, connected to the cluster."""
     for option in options:

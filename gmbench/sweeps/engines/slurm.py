@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gmbench.core import checks
+from gmbench.core import checks, registry
 from gmbench.sweeps.engines import Tick
 from gmbench.sweeps.worker import work
 
@@ -55,6 +55,7 @@ def _answer(task: Any) -> bytes | Exception:
     return failed if failed is not None else bytes(task.result())
 
 
+@registry.engine("slurm")
 def connect(options: Mapping[str, str], devices: int | None) -> Slurm:
     """Return the engine; nothing is queued yet."""
     for option in options:

@@ -1,25 +1,21 @@
 """Loggers: send the metrics of a sweep's runs elsewhere while it works. One file each.
 
-A module of this package with a function ``start(folder) -> Logger`` is a logger of its name.
+A logger is a registered :class:`Destination`.
 They read what the sweep has written, in a thread of their own, so that none can stop or slow a run:
 one that fails is left out from then on, with a warning.
 """
 
-import importlib
 import logging
-import pkgutil
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from gmbench.core import checks
+from gmbench.core import checks, registry
 from gmbench.runs import checkpoints, group, store
 from gmbench.runs.spec import RunSpec, check
 from gmbench.sweeps import driver
 
-PACKAGES = {"tensorboard": "tensorboardX", "wandb": "wandb"}
-"""What each logger needs; its name is also that of the extra."""
 PERIOD = 5.0
 """Seconds between looks at what is new."""
 FAREWELL = 30.0
@@ -41,6 +37,20 @@ class Logger(Protocol):
         """Send what is left."""
 
 
+class Destination(NamedTuple):
+    """What is registered under a logger's name.
+
+    Attributes:
+        start: ``folder -> Logger`` of the sweep in a folder.
+        package: what it needs, imported only when it starts; "" for nothing.
+        extra: of gmbench, that brings the package.
+    """
+
+    start: Callable[[Path], Logger]
+    package: str = ""
+    extra: str = ""
+
+
 def indices(run: store.Run) -> dict[str, float]:
     """Return a finished run's indices by ``distribution/name``, where they are defined."""
     if run.failed:
@@ -53,11 +63,6 @@ def indices(run: store.Run) -> dict[str, float]:
     }
 
 
-def names() -> list[str]:
-    """Return the loggers there are."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
-
-
 def check_names(chosen: Sequence[str]) -> None:
     """Make sure that these loggers can be started.
 
@@ -65,8 +70,10 @@ def check_names(chosen: Sequence[str]) -> None:
         Refused: for an unknown one, or one whose package is not installed.
     """
     for name in chosen:
-        checks.known("log", name, names())
-        checks.need(PACKAGES[name], name, "log")
+        checks.known("log", name, registry.LOGGERS.names())
+        destination: Destination = registry.LOGGERS.get(name)
+        if destination.package:
+            checks.need(destination.package, destination.extra, "log")
 
 
 class Feed:
@@ -98,7 +105,7 @@ class Feed:
 
     def _serve(self, name: str) -> None:
         try:
-            logger = importlib.import_module(f"{__name__}.{name}").start(self.folder)
+            logger = registry.LOGGERS.get(name).start(self.folder)
             news = News(self.folder)
             while not self._stop.wait(PERIOD):
                 news.send(logger)

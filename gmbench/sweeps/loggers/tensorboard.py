@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tensorboardX import SummaryWriter
-
+from gmbench.core import registry
 from gmbench.runs import store
 from gmbench.runs.spec import RunSpec
-from gmbench.sweeps.loggers import indices
+from gmbench.sweeps.loggers import Destination, indices
 
 
 class TensorBoard:
@@ -43,6 +42,8 @@ class TensorBoard:
 
     def _writer(self, spec: RunSpec) -> Any:
         if spec.name not in self.writers:
+            from tensorboardX import SummaryWriter  # optional, and slow to import
+
             self.writers[spec.name] = SummaryWriter(str(self.folder / spec.name))
         return self.writers[spec.name]
 
@@ -50,3 +51,6 @@ class TensorBoard:
 def start(folder: Path) -> TensorBoard:
     """Return the logger of a sweep in a folder."""
     return TensorBoard(folder / "tensorboard")
+
+
+registry.logger("tensorboard")(Destination(start, "tensorboardX", "tensorboard"))

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import wandb
 
+from gmbench.core import registry
 from gmbench.runs import store
 from gmbench.runs.spec import RunSpec
-from gmbench.sweeps.loggers import indices
+from gmbench.sweeps.loggers import Destination, indices
 
 
 class WandB:
@@ -44,6 +44,8 @@ class WandB:
 
     def _run(self, spec: RunSpec) -> Any:
         if spec.name not in self.open:
+            import wandb  # optional, and slow to import
+
             self.open[spec.name] = wandb.init(
                 id=spec.id,
                 name=spec.name,
@@ -60,3 +62,6 @@ class WandB:
 def start(folder: Path) -> WandB:
     """Return the logger of a sweep in a folder."""
     return WandB(folder)
+
+
+registry.logger("wandb")(Destination(start, "wandb", "wandb"))

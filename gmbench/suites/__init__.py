@@ -1,0 +1,99 @@
+"""Suites: frozen, versioned sets of tasks, training mixtures, seeds and budgets. One file each.
+
+A suite is what it lists. A change that may change a score is another version.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from gmbench import wrappers
+from gmbench.core import checks, registry
+from gmbench.runs.spec import RunSpec
+
+Settings = Mapping[str, int | float | str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """What a suite trains on one task; one set of seeds for each of ``alphas``.
+
+    Attributes:
+        task: task id.
+        steps: environment steps of each run.
+        alphas: training mixtures.
+        agent: the agent trained.
+        params: other training parameters that differ from the task's own.
+        config: settings of the agent that differ from its defaults.
+        view: what the agent sees, as :func:`gmbench.wrappers.wrap` names it.
+    """
+
+    task: str
+    steps: int
+    alphas: tuple[float, ...] = (0.0, 0.3)
+    agent: str = "ppo"
+    params: Mapping[str, int | float] = dataclasses.field(default_factory=dict)
+    config: Settings = dataclasses.field(default_factory=dict)
+    view: str = wrappers.PLANES
+
+
+@dataclasses.dataclass(frozen=True)
+class Suite:
+    """A set of runs whose results can be compared between papers.
+
+    Attributes:
+        id: name and version.
+        summary: one line on what it is for.
+        size: which of each task's sizes.
+        seeds: number of seeds, from 0.
+        entries: what is trained.
+    """
+
+    id: str
+    summary: str
+    size: Literal["small", "published"]
+    seeds: int
+    entries: tuple[Entry, ...]
+
+    def specs(self, tasks: Sequence[str] = (), seeds: int | None = None) -> list[RunSpec]:
+        """Return every run, grouped by task.
+
+        Args:
+            tasks: ids of the tasks to keep to, all by default.
+            seeds: how many of the seeds.
+
+        Raises:
+            ValueError: for a task that the suite does not have, or more seeds than it has.
+        """
+        own = dict.fromkeys(entry.task for entry in self.entries)
+        kept = [checks.known("task", task, own) for task in tasks] or own
+        count = self.seeds if seeds is None else checks.integer("seeds", seeds, 1, self.seeds)
+        return [
+            RunSpec(
+                task=entry.task,
+                static={"size": getattr(registry.sizes(entry.task), self.size)},
+                params={"alpha": alpha, **entry.params},
+                agent=entry.agent,
+                config=dict(entry.config),
+                seed=seed,
+                steps=entry.steps,
+                view=entry.view,
+            )
+            for entry in self.entries
+            if entry.task in kept
+            for alpha in entry.alphas
+            for seed in range(count)
+        ]
+
+
+LONG: Settings = {"gamma": 0.99, "gae_lambda": 0.95, "num_steps": 32}
+"""For tasks whose rewards are many steps away: the quick defaults look 20 steps ahead."""
+
+
+def find(id: str) -> Suite:
+    """Return a suite.
+
+    Raises:
+        Refused: for an unknown id, offering the nearest.
+    """
+    return registry.SUITES.get(id)
