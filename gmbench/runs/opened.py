@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Concatenate, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -88,7 +88,7 @@ class OpenAgent:
         given = (what, self.env, self.plan.agent, self.plan.config)
         return _measured(*given, self.weights, params, levels, key, gamma)
 
-    def once(self, make: Callable[..., T], *arguments: Any) -> T:
+    def once(self, make: Callable[Concatenate[Plan, ...], T], *arguments: Any) -> T:
         """Return ``make(plan, *arguments)``, worked out once for all agents of a program."""
         name = (make, self.plan.program, arguments)
         if name not in self._shared:
