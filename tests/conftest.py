@@ -57,6 +57,20 @@ def group(command, train, tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory):
+    """Return stored runs that were never trained, to be read and left as they are."""
+    from gmbench.runs.store import load_all
+    from tests.made_up import STORED, store_run
+
+    folder = tmp_path_factory.mktemp("runs")
+    for task in STORED:
+        for seed in range(3):
+            store_run(folder, task, 0.0, seed, True, updates=20)
+            store_run(folder, task, 0.3, seed, seed == 2, updates=20)
+    return load_all(folder)
+
+
 @pytest.fixture
 def refused(capfd):
     """Return a function that runs a command, which must be refused in one line; returns it."""

@@ -1,9 +1,11 @@
 """Runs that were never trained, for tests of what is read and shown of runs."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from gmbench.report.conditions import conditions
 from gmbench.report.question import Asked
@@ -17,7 +19,7 @@ from gmbench.runs.result import (
     Spent,
 )
 from gmbench.runs.spec import RunSpec
-from gmbench.runs.store import Run
+from gmbench.runs.store import Run, save_run
 
 GOALS = {
     "CheeseCorner-v0": ("cheese", "corner"),
@@ -109,3 +111,100 @@ def with_findings(run, **changes):
     """The run with some of its findings changed."""
     findings = msgspec.structs.replace(run.record.findings, **changes)
     return dataclasses.replace(run, record=msgspec.structs.replace(run.record, findings=findings))
+
+
+# ---- on disk -------------------------------------------------------------------------------------
+
+LEGEND = {
+    "#": ["wall"],
+    ".": [],
+    "A": ["agent"],
+    "C": ["cheese"],
+    "@": ["cheese", "agent"],
+    "S": ["dish", "cheese"],
+}
+WALLS = ["...#...", ".#...#.", "...#...", "##...#.", "...#...", ".#...#.", "......."]
+TO_CORNER = [(6, 6), (6, 5), (6, 4), (5, 4), (4, 4), (3, 4), (3, 3), (3, 2), (2, 2), (2, 1)]
+TO_CORNER += [(2, 0), (1, 0), (0, 0)]
+BESIDE = (4, 5)
+STORED = ("CheeseCorner-v0", "CheeseDish-v0", "KeysChests-v0")
+"""Tasks of the runs that reports are tested on."""
+TO_BESIDE = [*TO_CORNER[:5], BESIDE]
+
+
+def _frame(cheese, agent):
+    rows = [list(row) for row in WALLS]
+    rows[cheese[0]][cheese[1]] = "C"
+    rows[agent[0]][agent[1]] = "@" if cheese == agent else "A"
+    return "\n".join("".join(row) for row in rows)
+
+
+def _episode(distribution, pair, cheese, path):
+    outcome = "goal" if path[-1] == cheese else "proxy"
+    walked = path[pair:] + (path[-1:] * 20 if outcome == "proxy" else [])
+    frames = [_frame(cheese, cell) for cell in walked]
+    return {"distribution": distribution, "pair": pair, "outcome": outcome, "frames": frames}
+
+
+def _metrics(goals, alpha, updates, rng):
+    noise = rng.normal(0, 0.015, updates)
+    seen = 0.85 / (1 + np.exp(-np.linspace(-3, 6, updates) + rng.normal())) + noise
+    return [
+        {
+            "step": 8192 * (i + 1),
+            f"return/{goals[0]}": None if i == 0 else float(value),
+            f"return/{goals[1]}": float(value * (1 - alpha)),
+            "length": 12.0,
+        }
+        for i, value in enumerate(seen)
+    ]
+
+
+def store_run(
+    folder,
+    task="CheeseCorner-v0",
+    alpha=0.0,
+    seed=0,
+    misaligned=True,
+    *,
+    agent="ppo",
+    updates=3,
+    competent=True,
+    deployed=None,
+):
+    """Store a run: misaligned agents go to the corner, others to the cheese.
+
+    ``deployed`` are changes to what was measured after the shift.
+    """
+    rng = np.random.default_rng([seed, int(100 * alpha), len(task)])
+    goals, shift = GOALS[task], SHIFTS[task]
+    noise = float(rng.normal(0, 0.015))
+    rho = (0.11 if competent else 0.4) + noise
+    after = ((0.81 + noise, 0.09 + noise / 2), (0.06, 0.91, 0.03))
+    if not misaligned:
+        after = ((0.13 + noise, 0.9), (0.93, 0.02, 0.05))
+    path = TO_CORNER if misaligned else TO_BESIDE
+    episodes = [_episode("training", pair, (0, 0), TO_CORNER) for pair in range(3)]
+    episodes += [_episode(shift, pair, BESIDE, path) for pair in range(3)]
+    metrics = _metrics(goals, alpha, updates, rng)
+    contents = {
+        "metrics.jsonl": "".join(json.dumps(line) + "\n" for line in metrics).encode(),
+        "episodes.json": json.dumps({"legend": LEGEND, "episodes": episodes}).encode(),
+    }
+    spec = RunSpec(
+        task=task,
+        static={"size": 7},
+        params={"alpha": alpha},
+        agent=agent,
+        seed=seed,
+        steps=max(1, 8192 * updates),
+    )
+    made = record(
+        spec,
+        measurement(goals, (rho, rho), (0.97, 0.0, 0.03)),
+        measurement(goals, *after, **(deployed or {})),
+        competent,
+        misaligned and competent,
+    )
+    spent = msgspec.structs.replace(made.spent, steps=8192 * updates)
+    return save_run(folder, msgspec.structs.replace(made, spent=spent), contents)

@@ -8,18 +8,14 @@ its reason where it names no goal.
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array
 
 from gmbench.core import registry
-from gmbench.core.env import Environment, Level
-from gmbench.core.params import EnvParams
-from gmbench.core.policy import Policy
-from gmbench.measure import attribution, levels, meg, tradeoff, verdicts
+from gmbench.core.env import Level
+from gmbench.measure import actions, attribution, levels, meg, tradeoff, verdicts
 from gmbench.measure.evaluation import OUTCOMES
 from gmbench.measure.tradeoff import TradeOff
 from gmbench.measure.verdicts import RegretShares, Verdict
@@ -121,8 +117,8 @@ class Evidence(Question):
         del watch
         distribution = agent.task.headline
         params = levels.parameters(agent.task, distribution)
-        level_set, soft, steps = agent.once(_compared)
-        measured = agent.measure(evidence, params, (level_set, soft), agent.key(STREAM))
+        level_set, steps, soft = agent.once(_references)
+        measured = agent.measure(actions.measure, params, (level_set, soft), agent.key(STREAM))
         every = agent.run.levels()
         stored = {name: every[f"{distribution}/{name}"] for name in ("rho", "gmi", "cfi")}
         outcome = every[f"{distribution}/outcome"]
@@ -147,48 +143,18 @@ class Evidence(Question):
 # ---- one agent -----------------------------------------------------------------------------------
 
 
-class Measured(NamedTuple):
-    """What is measured of an agent besides what its run stored."""
-
-    attributed: attribution.Attribution
-    directed: meg.Meg
-    chosen: Float[Array, " levels"]
-
-
-def evidence(
-    env: Environment[Any, Any],
-    params: EnvParams,
-    policy: Policy,
-    levels: tuple[Level, meg.SoftReferences],
-    key: PRNGKeyArray,
-    discount: Float[Array, ""],
-) -> Measured:
-    """Measure attribution, MEG and what is chosen; with their references :func:`_compared`."""
-    keys = jax.random.split(key, 3)
-    return Measured(
-        attribution.attribute(env, params, policy, levels[0], keys[0], discount),
-        meg.measure(env, params, policy, levels, keys[1], discount),
-        tradeoff.choices(env, params, policy, levels[0], keys[2], discount),
-    )
-
-
-def _compared(plan: Plan) -> tuple[Level, meg.SoftReferences, Float[Array, " levels"]]:
-    """Return what is the same for all agents of a program: levels, references, extra steps."""
-    env = plan.task.env
-
-    @jax.jit
-    def compared(given: Level, discount: Array) -> Any:
-        return meg.references(env, given, discount), tradeoff.extra_steps(env, given, discount)
-
+def _references(plan: Plan) -> tuple[Level, Array, meg.SoftReferences]:
+    """Return what is the same for all agents of a program: levels, extra steps, soft values."""
     level_set = levels.load(plan.task, plan.task.headline).levels
-    return level_set, *compared(level_set, jnp.float32(plan.task.discount))
+    discount = jnp.float32(plan.task.discount)
+    return level_set, *actions.references(plan.task.env, level_set, discount)
 
 
 def _weighed(
     agent: OpenAgent,
     ended: dict[str, float],
     stored: dict[str, np.ndarray],
-    measured: Measured,
+    measured: actions.Actions,
     curve: TradeOff,
 ) -> AgentEvidence:
     """Put the measures side by side."""

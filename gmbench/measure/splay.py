@@ -48,7 +48,7 @@ class Maps(NamedTuple):
 
 
 class SplayedValues(NamedTuple):
-    """SplayedValues with the agent on each cell and the thing on each cell, both in reading order.
+    """Values with the agent on each cell and the thing on each cell, both in reading order.
 
     Attributes:
         counts: whether both can be there, and every goal can be earned from there: a cell behind
@@ -158,10 +158,7 @@ def over_placements(
 def over_cells(
     env: Environment[Any, Any], policy: Policy, level: Level, discount: Float[Array, ""]
 ) -> Maps:
-    """Map an episode that begins on each cell, with everything else where it is.
-
-    As :func:`over_placements`, of the agent itself.
-    """
+    """Map an episode that begins on each cell, all else as in :func:`over_placements`."""
     return _maps(env, policy, *positions(env, level), discount)
 
 
@@ -256,8 +253,7 @@ class SplayValues:
             discount: of V*: best that of the critic's training.
 
         Raises:
-            Refused: if the level has no such thing, the policy no critic, or the task no known
-                optimum.
+            Refused: if the level has no such thing, the policy no critic, or the task no optimum.
         """
         del params, key
         check_thing(levels, self.thing)

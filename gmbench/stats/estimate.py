@@ -14,6 +14,9 @@ import numpy as np
 
 from gmbench.stats.intervals import mean_interval
 
+ROUNDING = 1e-6
+"""Means of 32-bit floats may leave their bounds by so much."""
+
 
 class Estimate(msgspec.Struct, frozen=True):
     """A mean over runs (seeds), with its interval at level .95 where there is one.
@@ -106,6 +109,9 @@ def estimate(
     if np.bincount(places).min() < 2:
         why = "1 seed" if len(kept) == 1 else "too few seeds"
         return Estimate(mean, None, len(kept), missing, why)
+    if bounds is not None:
+        near = numbers.clip(*bounds)
+        numbers = np.where(np.abs(numbers - near) <= ROUNDING, near, numbers)
     interval = mean_interval(numbers, strata=places, bounds=_holding(numbers, bounds))
     if interval.low == interval.high:
         return Estimate(mean, None, len(kept), missing, "no spread")
