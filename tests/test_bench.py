@@ -16,6 +16,7 @@ from gmbench import bench
 from gmbench.bench import costs, plot, scaling, timing, training
 from gmbench.bench.linen import in_linen, linen_network
 from gmbench.core import registry
+from tests.marks import by_day
 
 CHECK = Path(__file__).parent.parent / "benchmarks" / "check.py"
 SMALL = bench.Options(
@@ -64,6 +65,7 @@ def test_solve():
     assert names(without) == ["optimal", "bare loop"]
 
 
+@pytest.mark.nightly
 def test_train():
     with jax.numpy_dtype_promotion("standard"):  # optax's Adam mixes dtypes
         result = measure("train")
@@ -101,6 +103,7 @@ def test_memory(monkeypatch):
 ON_TWO = "1 seeds, each on 2 devices"
 
 
+@pytest.mark.nightly
 def test_scaling(monkeypatch):
     for name, few in {"ENVS": (8,), "SIZES": (), "DEVICES": (2,), "SEEDS": (2,)}.items():
         monkeypatch.setattr(scaling, name, few)
@@ -147,7 +150,7 @@ def test_ratios_are_committed_for_what_has_a_yardstick():
     assert tuple(json.loads(CHECK.with_name("ratios.json").read_text())) == bench.RATIOS
 
 
-@pytest.mark.parametrize(("name", "size"), [("mlp", 5), ("impala_small", 9)])
+@pytest.mark.parametrize(("name", "size"), by_day([("mlp", 5), ("impala_small", 9)], ("mlp", 5)))
 def test_the_reference_is_the_same_network(name, size):
     network = registry.make_network(name)(num_actions=5)
     key_seen, key_weights = jax.random.split(jax.random.key(0))

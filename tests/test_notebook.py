@@ -31,6 +31,7 @@ def test_notebook_is_stored_without_outputs():
     assert not any(cell.outputs or cell.execution_count for cell in code)
 
 
+@pytest.mark.nightly
 def test_notebook_shows_pictures_table_and_rollout(outputs):
     shown = [kind for output in outputs for kind in output.get("data", ())]
     assert shown.count("image/png") == 2

@@ -177,7 +177,7 @@ def test_levels_that_training_begins_are_the_generators(act, direct):
 
 def test_share_of_distinguishing_levels():
     levels = draw(jax.random.key(14), (20_000,))
-    apart = np.asarray(pool.over_envs(ENV.distinguishing)(levels))
+    apart = np.asarray(jax.jit(pool.over_envs(ENV.distinguishing))(levels))
     low, high = stats.binom.interval(1 - 1e-4, 20_000, 0.3)
     assert low <= apart.sum() <= high
     corner = np.asarray(levels.cheese == 0).all(axis=0)

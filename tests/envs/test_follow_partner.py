@@ -206,7 +206,9 @@ def draw(env, params, seed, count=300):
 @partial(jax.jit, static_argnames="env")
 def facts(env, levels):
     """Whether each level is distinguishing, and whether it is solvable."""
-    return tuple(pool.over_envs(fact)(levels) for fact in (env.distinguishing, env.is_solvable))
+    return tuple(
+        jax.jit(pool.over_envs(fact))(levels) for fact in (env.distinguishing, env.is_solvable)
+    )
 
 
 def single(levels, index):

@@ -123,7 +123,7 @@ def test_levels_hold_what_is_promised(size, layout):
         few, many = (keys, chests) if params.alpha == 0 else (chests, keys)
         assert set(few) == {1, 2, 3}
         assert (many == 2 * few).all()
-        apart = pool.over_envs(task.env.distinguishing)(levels)
+        apart = jax.jit(pool.over_envs(task.env.distinguishing))(levels)
         assert (np.asarray(apart) == (params.alpha == 1)).all()
         for index, total in enumerate(keys + chests):
             level = jax.tree.map(lambda leaf, i=index: np.asarray(leaf)[..., i], levels)

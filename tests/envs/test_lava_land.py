@@ -228,8 +228,8 @@ def test_lava_comes_in_fields():
 @pytest.mark.parametrize("share", [0.01, 0.5])
 def test_extreme_parameters_still_make_levels(walls, share):
     levels = draw(ENV, ENV.default_params.override(alpha=1, lava=share, walls=walls), 5)
-    assert np.asarray(pool.over_envs(ENV.distinguishing)(levels)).all()
-    assert np.asarray(pool.over_envs(ENV.is_solvable)(levels)).all()
+    assert np.asarray(jax.jit(pool.over_envs(ENV.distinguishing))(levels)).all()
+    assert np.asarray(jax.jit(pool.over_envs(ENV.is_solvable))(levels)).all()
 
 
 def test_alpha_mixes():

@@ -274,7 +274,7 @@ def test_levels_hold_what_is_promised(cue):
     task, near = TASKS[cue], 0
     for shift, params in (("training", task.training), *task.shifts.items()):
         levels = draw(task.env, params, 7)
-        apart = np.asarray(pool.over_envs(task.env.distinguishing)(levels))
+        apart = np.asarray(jax.jit(pool.over_envs(task.env.distinguishing))(levels))
         assert (apart == (shift == "unwatched")).all()
         for level in each(levels):
             to_exit = steps_to(level, level.target, level.bait)

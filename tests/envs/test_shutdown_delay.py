@@ -14,6 +14,7 @@ from gmbench.core import pool, registry
 from gmbench.measure import rollouts
 from gmbench.solve import tabular
 from gmbench.solve.oracle import oracle
+from tests.marks import by_day
 
 SMALL = registry.make("ShutdownDelay-v0", size=5)
 ENV = SMALL.env
@@ -178,13 +179,17 @@ def draw(env, params, seed):
 
 
 def describe(env, levels):
-    detour, apart = pool.over_envs(lambda level: (env.detour(level), env.distinguishing(level)))(
-        levels
-    )
-    return np.asarray(detour), np.asarray(apart)
+    return tuple(map(np.asarray, _described(env, levels)))
 
 
-@pytest.mark.parametrize(("size", "layout"), [(5, "open"), (6, "tree"), (7, "blocks")])
+@partial(jax.jit, static_argnames="env")
+def _described(env, levels):
+    return pool.over_envs(lambda level: (env.detour(level), env.distinguishing(level)))(levels)
+
+
+@pytest.mark.parametrize(
+    ("size", "layout"), by_day([(5, "open"), (6, "tree"), (7, "blocks")], (6, "tree"))
+)
 def test_detours_are_as_asked_for(size, layout):
     task = registry.make("ShutdownDelay-v0", size=size, layout=layout)
     for asked in (0, 2, 4, 8):
@@ -211,7 +216,7 @@ def test_kinds():
 
 def test_alpha_and_near_mix():
     """Without either the wanted item is out of reach; every level with it is worth a press."""
-    unpressed = pool.over_envs(lambda level: ENV.solve(level, DISCOUNT)[0].to_item)
+    unpressed = jax.jit(pool.over_envs(lambda level: ENV.solve(level, DISCOUNT)[0].to_item))
     for alpha, near, within in ((0.5, 0, 0.5), (0, 0.5, 0.5), (0, 0, 0), (0, 1, 1)):
         levels = draw(ENV, SMALL.training.override(alpha=alpha, near=near), 5)
         assert describe(ENV, levels)[1].mean() == pytest.approx(alpha, abs=0.1)
@@ -264,7 +269,7 @@ def test_values_are_those_of_the_listed_states():
         listed = tabular.TabularEnvironment.solve(ENV, level, DISCOUNT)
         return values, listed, alive
 
-    levels = pool.draw(ENV, SMALL.training.override(alpha=0.5), jax.random.key(7), (40,))
+    levels = draw(ENV, SMALL.training.override(alpha=0.5), 7)
     values, listed, alive = (np.asarray(each) for each in both(levels))
     assert alive.mean() > 0.5
     alive = np.broadcast_to(alive[:, None], values.shape)

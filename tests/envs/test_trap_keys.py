@@ -14,6 +14,7 @@ from gmbench.envs.trap_keys import Level, Wanted, deepest
 from gmbench.core import checks, pool, registry
 from gmbench.solve import tabular
 from gmbench.solve.oracle import lookahead
+from tests.marks import by_day
 
 SMALL = registry.make("TrapKeys-v0", size=5)
 ENV = SMALL.env
@@ -37,6 +38,7 @@ TWO_KEYS = """
 
 STEP = jax.jit(lambda state, action: ENV.step_env(None, state, action, ENV.default_params))
 DEPTH = jax.jit(ENV.depth)
+DEPTHS = jax.jit(pool.over_envs(ENV.depth))
 
 
 def play(level, steps):
@@ -242,9 +244,11 @@ def test_values_and_depth_are_those_of_the_table_of_all_states():
 @pytest.mark.parametrize("size", [5, 6, 7])
 def test_levels_hold_what_is_promised(size):
     task = registry.make("TrapKeys-v0", size=size)
+    env = task.env
+    describe = jax.jit(pool.over_envs(lambda level: (env.depth(level), env.distinguishing(level))))
     for name, params in {"training": task.training, **task.shifts}.items():
-        levels = DRAW(task.env, params, jax.random.key(1))
-        depth = np.asarray(pool.over_envs(task.env.depth)(levels))
+        levels = DRAW(env, params, jax.random.key(1))
+        depth, apart = map(np.asarray, describe(levels))
         assert depth.min() == params.depth_low
         assert depth.max() <= params.depth_high
         count = np.asarray(levels.traps).sum((0, 1))
@@ -252,31 +256,30 @@ def test_levels_hold_what_is_promised(size):
         assert (count == params.traps).mean() > 0.15
         away = np.asarray(levels.exit).any(axis=0)
         assert (away == (params.alpha == 1)).all(), name
-        assert (np.asarray(pool.over_envs(task.env.distinguishing)(levels)) == away).all()
+        assert (apart == away).all()
 
 
 def test_the_nearest_key_is_on_the_way_in_training_and_off_it_after_the_shift():
     """A level without that key has no way out in training, and as short a one after the shift."""
-    passable = pool.over_envs(lambda level: ENV.depth(level.replace(keys=level.keys.at[0].set(-1))))
+
+    def passable(levels):
+        return np.asarray(DEPTHS(levels.replace(keys=levels.keys.at[0].set(-1))))
+
     for params in (SMALL.training, SMALL.shift("far")):
-        assert (np.asarray(passable(DRAW(ENV, params, jax.random.key(2)))) == -1).all()
+        assert (passable(DRAW(ENV, params, jax.random.key(2))) == -1).all()
     for params in (SMALL.shift("deep"), SMALL.shift("apart")):
         levels = DRAW(ENV, params, jax.random.key(2))
-        depth = pool.over_envs(ENV.depth)(levels)
+        depth = DEPTHS(levels)
         np.testing.assert_array_equal(passable(levels), depth)
-        walled = pool.over_envs(
-            lambda level: ENV.depth(
-                level.replace(walls=level.walls.at[tuple(level.keys[0])].set(True))
-            )
-        )(levels)
-        np.testing.assert_array_equal(walled, depth)
+        nearest = (*levels.keys[0], jnp.arange(COUNT))
+        walled = levels.replace(walls=levels.walls.at[nearest].set(True))
+        np.testing.assert_array_equal(DEPTHS(walled), depth)
 
 
 def test_the_way_that_looks_shortest_is_often_trapped():
     levels = DRAW(ENV, SMALL.shift("deep"), jax.random.key(3))
-    depth = pool.over_envs(ENV.depth)
-    looks = depth(levels.replace(traps=jnp.zeros_like(levels.traps)))
-    assert (np.asarray(looks) < np.asarray(depth(levels))).mean() > 0.5
+    looks = DEPTHS(levels.replace(traps=jnp.zeros_like(levels.traps)))
+    assert (np.asarray(looks) < np.asarray(DEPTHS(levels))).mean() > 0.5
 
 
 def test_a_depth_that_no_maze_has_by_chance_is_drawn_too():
@@ -284,7 +287,7 @@ def test_a_depth_that_no_maze_has_by_chance_is_drawn_too():
         most = deepest(5)
         params = SMALL.training.override(alpha=alpha, depth_low=most, depth_high=most, traps=4)
         levels = DRAW(ENV, params, jax.random.key(4))
-        assert (np.asarray(pool.over_envs(ENV.depth)(levels)) == most).all()
+        assert (np.asarray(DEPTHS(levels)) == most).all()
 
 
 @pytest.mark.parametrize("size", [5, 6, 13])
@@ -314,7 +317,7 @@ def test_training_draws_no_maze_reserved_for_evaluation():
     for params in (env.default_params, env.default_params.override(alpha=1)):
         for reserved in (0, 1):
             levels = DRAW(env, params.override(reserved=reserved), jax.random.key(7))
-            share = np.asarray(pool.over_envs(env.reserved)(levels)).mean()
+            share = np.asarray(jax.jit(pool.over_envs(env.reserved))(levels)).mean()
             assert 0.05 < share < 0.25 if reserved else share == 0
 
 
@@ -325,7 +328,7 @@ def best_moves(env, level):
     return q > jnp.max(q) - 1e-5, env.values(solution, state)
 
 
-@pytest.mark.parametrize(("size", "deepest_fork"), [(6, 5), (7, 10)])
+@pytest.mark.parametrize(("size", "deepest_fork"), by_day([(6, 5), (7, 10)], (6, 5)))
 def test_pairs_differ_in_one_wall_and_in_every_first_move(size, deepest_fork):
     env = registry.make("TrapKeys-v0", size=size).env
     for depth in (2, deepest_fork):
@@ -346,7 +349,7 @@ def test_pairs_differ_in_one_wall_and_in_every_first_move(size, deepest_fork):
             np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
         closed = np.asarray(one.walls ^ two.walls)
         assert (closed.sum((0, 1)) == 1).all()
-        fewest = pool.over_envs(env.steps_to_cells)(one)
+        fewest = jax.jit(pool.over_envs(env.steps_to_cells))(one)
         assert (np.asarray(fewest)[closed] == depth).all()
 
 

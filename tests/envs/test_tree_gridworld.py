@@ -213,7 +213,7 @@ def test_levels_hold_what_is_promised():
 
 def test_alpha_mixes():
     levels = draw(SMALL.env, SMALL.training.override(alpha=0.4), 8)
-    few = np.asarray(pool.over_envs(SMALL.env.distinguishing)(levels))
+    few = np.asarray(jax.jit(pool.over_envs(SMALL.env.distinguishing))(levels))
     assert 0.32 < few.mean() < 0.48
     assert set(np.asarray(levels.trees).sum((0, 1))[few].tolist()) == {1}
 

@@ -8,8 +8,9 @@ from typing import Any
 import jax
 import pytest
 
-from gmbench.core import checks, pool, registry
+from gmbench.core import checks, registry
 from gmbench.measure import level_files, levels
+from gmbench.testing.shared import draw
 
 TASKS = sorted(
     {
@@ -38,22 +39,22 @@ def test_every_suite_is_evaluated_on_frozen_levels(id: str, size: int) -> None:
 @pytest.mark.parametrize(("id", "size"), SMALL)
 def test_training_never_sees_a_frozen_level(id: str, size: int) -> None:
     """By hash, over 20,000 training levels here; the nightly target draws 10 million."""
-    _assert_unseen(id, size, batches=10)
+    _assert_unseen(id, size, batches=40)
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize(("id", "size"), SMALL)
 def test_ten_million_training_levels_hold_no_frozen_one(id: str, size: int) -> None:
-    _assert_unseen(id, size, batches=5000)
+    _assert_unseen(id, size, batches=20_000)
 
 
 def _assert_unseen(id: str, size: int, batches: int) -> None:
     task = registry.make(id, size=size)
     sets = [levels.load(task, name).levels for name in ("training", *task.shifts)]
     frozen = set().union(*map(_rows, sets))
-    draw = jax.jit(lambda key: pool.draw(task.env, task.training.override(alpha=0.5), key, (2000,)))
+    params = task.training.override(alpha=0.5)
     for key in jax.random.split(jax.random.key(0), batches):
-        assert not frozen & _rows(draw(key))
+        assert not frozen & _rows(draw(task.env, params, key))
 
 
 def test_a_changed_file_is_refused(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_the_levels_have_the_detours_they_are_called_by(level_batch):
 
 def test_another_kind_is_wanted_on_the_same_layout(level_batch):
     for goal in range(16):
-        changed = pool.over_envs(lambda level, goal=goal: shutdown.wanting(level, goal))(
+        changed = jax.jit(pool.over_envs(lambda level, goal=goal: shutdown.wanting(level, goal)))(
             level_batch
         )
         assert np.all(changed.wanted == goal)

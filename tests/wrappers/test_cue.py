@@ -143,8 +143,8 @@ def test_values_of_policies_stay_exact_and_goals_do_not_depend_on_the_cue():
     @jax.jit
     def values(levels):
         own = exact.evaluate(env, policy, levels, DISCOUNT)
-        best = pool.over_envs(
-            lambda level: env.values(env.solve(level, DISCOUNT), env.start(level))
+        best = jax.jit(
+            pool.over_envs(lambda level: env.values(env.solve(level, DISCOUNT), env.start(level)))
         )
         return own[0], best(levels)
 

@@ -12,6 +12,7 @@ from gmbench.runs.program import Program
 from gmbench.runs.spec import RunSpec, check
 from gmbench.solve.oracle import oracle
 from gmbench.wrappers import wrap
+from tests.marks import by_day
 
 VIEWS = (
     "window5",
@@ -148,7 +149,7 @@ def test_an_impossible_view_is_refused(view, words):
         tiny(view=view)
 
 
-@pytest.mark.parametrize("task_id", registry.task_ids())
+@pytest.mark.parametrize("task_id", by_day(registry.task_ids(), "CheeseCorner-v0", "Monitor-v0"))
 def test_agents_train_on_pixels(task_id):
     config = {"num_envs": 8, "num_steps": 4, "slots": 1, "num_minibatches": 2, "network": "mlp"}
     spec = RunSpec(
