@@ -3,8 +3,8 @@
 Each kind of thing has a :class:`Registry`. Its packages are searched on the first look-up: every
 module of theirs is imported, and its decorators register what it defines. Modules of other packages
 are found through entry points: a group is ``gmbench.`` and the kind in the plural, such as
-``gmbench.tasks``, and an entry names a module, which may register things of any kind. One that
-cannot be imported is named in a warning and left out.
+``gmbench.tasks``, and an entry names a module. One that cannot be imported is named in a warning
+and left out.
 """
 
 import importlib
@@ -63,9 +63,9 @@ class Registry(Generic[T]):
 
     def names(self) -> list[str]:
         """Names of all that is registered, sorted."""
-        for package in self.packages:
+        for package in self.packages:  # ours first: a name of ours cannot be taken
             _import_all(package)
-        _import_entry_points()
+        _import_entry_points(f"gmbench.{self.kind}s")
         return sorted(self._found)
 
     def get(self, name: str) -> T:
@@ -117,14 +117,13 @@ def _import_all(package: str) -> None:
         raise
 
 
-def _import_entry_points() -> None:
+def _import_entry_points(group: str) -> None:
     """Import the modules that other packages name, once; warn of those that fail."""
-    if "entry points" in _begun:
+    name = f"entry points of {group}"  # a package of ours may have the group's name
+    if name in _begun:
         return
-    _begun.add("entry points")
-    every = metadata.entry_points()
-    groups = sorted(group for group in every.groups if group.startswith("gmbench."))
-    for entry in (entry for group in groups for entry in every.select(group=group)):
+    _begun.add(name)
+    for entry in metadata.entry_points(group=group):
         try:
             importlib.import_module(entry.module)
         except Exception as error:  # whatever another package does, ours goes on

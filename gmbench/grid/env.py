@@ -165,13 +165,15 @@ class GridEnvironment(Environment[State, Params]):
         """Print what :meth:`picture` returned; things outside the legend are not printed."""
         mark = {frozenset(things): character for character, things in self.legend.items()}
         printed = {thing for things in self.legend.values() for thing in things}
-        return "\n".join(
-            "".join(
-                mark[frozenset(t for t, on in zip(self.things, cell, strict=True) if on) & printed]
-                for cell in row
-            )
-            for row in picture
-        )
+
+        def character(cell: Bool[np.ndarray, " things"]) -> str:
+            here = frozenset(t for t, on in zip(self.things, cell, strict=True) if on) & printed
+            if here not in mark:
+                together = " and ".join(sorted(here))
+                raise checks.Refused(f"legend: {type(self).__name__} has no mark for {together}")
+            return mark[here]
+
+        return "\n".join("".join(map(character, row)) for row in picture)
 
     # ---- edits ------------------------------------------------------------------------------
 
