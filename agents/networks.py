@@ -77,7 +77,7 @@ class ConvMLP(nn.Module):
     def __call__(self, observation: Observation) -> Outputs:
         """Compute logits and value."""
         planes = jnp.moveaxis(as_numbers(observation), 2, 0)
-        planes = Tap(name="convolution")(nn.relu(Conv3x3(self.channels)(planes)))
+        planes = Tap(name="conv_0")(nn.relu(Conv3x3(self.channels)(planes)))
         features = flatten(planes)
         for place, units in enumerate(self.hidden):
             features = Tap(name=f"hidden_{place}")(nn.relu(Dense(units)(features)))
@@ -110,12 +110,12 @@ class ConvGRU(nn.Module):
         self.gates = Dense(2 * self.units, scale=1.0)
         self.candidate = Dense(self.units, scale=1.0)
         self.heads = Heads(self.num_actions)
-        self.seen, self.hidden_0, self.memory = Tap(), Tap(), Tap()
+        self.conv_0, self.hidden_0, self.memory = Tap(), Tap(), Tap()
 
     def encode(self, observation: Observation) -> Float[Array, "hidden *batch"]:
         """Compute what the memory is told of each observation."""
         planes = jnp.moveaxis(as_numbers(observation), 2, 0)
-        planes = self.seen(nn.relu(self.convolution(planes)))
+        planes = self.conv_0(nn.relu(self.convolution(planes)))
         return self.hidden_0(nn.relu(self.dense(flatten(planes))))
 
     def remember(

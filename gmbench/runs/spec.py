@@ -49,12 +49,12 @@ def read_stage(text: str) -> Stage:
         Refused: naming what is not of the form.
     """
     share, _, settings = text.partition(":")
-    settings, _, mitigation = settings.partition("mitigation=")
+    settings, named, mitigation = settings.partition("mitigation=")
     params = {}
     for pair in filter(None, settings.rstrip(",").split(",")):
         name, equals, value = pair.partition("=")
         params[name] = _number("stages", value if equals else pair)
-    return Stage(_number("stages", share), params, mitigation or None)
+    return Stage(_number("stages", share), params, mitigation if named else None)
 
 
 def _number(field: str, text: str) -> int | float:

@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 
 from gmbench.core import checks
+from gmbench.core.policy import Policy
 from gmbench.runs import arrays, files, result
 from gmbench.runs.result import Findings, RunRecord
 from gmbench.runs.spec import RunSpec
@@ -99,6 +100,17 @@ class Run:
     def weights(self, like: Any) -> Any:
         """Return the agent's weights in the structure of ``like``."""
         return arrays.decode(self.read("agent.safetensors"), like, f"agent of {str(self.path)!r}")
+
+    def policy(self) -> Policy:
+        """Return the agent's policy; nothing is compiled.
+
+        Raises:
+            Refused: if the run failed or is damaged.
+        """
+        from gmbench.runs import assess  # it evaluates, and so stands on top of this module
+
+        plan, weights = assess.agent_of(self)
+        return plan.agent.policy(plan.task.env, plan.config, weights)
 
 
 def is_stored(folder: Path, name: str) -> bool:
