@@ -11,6 +11,9 @@ CREATE = $(PYTHON) -m venv .venv
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 endif
 
+# Two workers; the tests of one file stay together (tests/conftest.py), in the order given there.
+TWO = -n 2 --dist loadgroup --no-loadscope-reorder
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test nightly lint types bench-check
 
@@ -21,10 +24,10 @@ demo: .venv/installed  ## Train, evaluate and report the suite GMB-quick-v0 (a f
 	$(BIN)/gmbench run GMB-quick-v0
 
 test: .venv/installed-dev  ## Run the tests
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest $(TWO)
 
 nightly: .venv/installed-dev  ## Run what is too slow for every change (hours)
-	$(BIN)/python -m pytest -n 2 -m nightly
+	$(BIN)/python -m pytest $(TWO) -m nightly
 
 lint: .venv/installed-dev  ## Check style and formatting
 	$(BIN)/ruff check

@@ -1,5 +1,6 @@
 """Settings that every test runs under, made before JAX starts a backend."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,21 +10,43 @@ import hypothesis
 import jax
 import pytest
 
-CACHE = Path(__file__).parent.parent / ".cache" / "jax"
+ROOT = Path(__file__).parent.parent
+CACHE = Path(os.environ.get("GMBENCH_TEST_CACHE", ROOT / ".cache" / "jax"))
+KEEP_ALL = {
+    "jax_compilation_cache_dir": str(CACHE),
+    "jax_persistent_cache_min_compile_time_secs": 0,
+    "jax_persistent_cache_min_entry_size_bytes": -1,
+}
+"""What one worker or subprocess compiles, however small, the others need not compile again."""
 
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
-jax.config.update("jax_compilation_cache_dir", str(CACHE))
+for name, value in KEEP_ALL.items():
+    jax.config.update(name, value)
+    os.environ[name.upper()] = str(value)  # for what the tests start
 
 # The first example compiles, so a deadline per example would only measure the compiler.
 hypothesis.settings.register_profile("gmbench", deadline=None)
 hypothesis.settings.load_profile("gmbench")
+SPLIT = {"test_tasks.py", "test_views.py"}
+"""Files whose tests share nothing, so that the workers may divide them."""
+SECONDS = json.loads((ROOT / "tests" / "durations.json").read_text())
+"""How long each file takes, roughly: the longest begin first. A new file begins before all."""
 
 TRAIN = ("train", "CheeseCorner-v0", "--size", "5", "--alpha", "0", "0.3", "--steps", "32000")
 TRAIN += ("--config", "num_envs=8", "num_steps=4", "slots=2", "--out")
 """A command that trains two tiny runs: 1000 updates in 20 chunks; a folder is to follow."""
+
+
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks
+def pytest_collection_modifyitems(items):
+    """Keep a file's tests on one worker, which builds and compiles what they share once."""
+    for item in items:
+        if item.path.name not in SPLIT:
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
+    items.sort(key=lambda item: -SECONDS.get(str(item.path.relative_to(ROOT)), 1000))
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +54,7 @@ def command():
     """Return how to start the command line in a process of its own."""
 
     def start(*arguments, **options):
-        environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(CACHE), "COLUMNS": "100"}
+        environment = os.environ | {"COLUMNS": "100"}
         pipe = subprocess.PIPE
         return subprocess.Popen(
             [sys.executable, "-m", "gmbench", *map(str, arguments)],

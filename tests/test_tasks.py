@@ -13,9 +13,10 @@ from gmbench.testing import check_task
 from tests.marks import by_day
 
 
+@pytest.mark.parametrize("levels", by_day([2_000, 10_000], 2_000))
 @pytest.mark.parametrize("task_id", registry.task_ids())
-def test_conforms(task_id):
-    check_task(registry.make(task_id, size=registry.sizes(task_id).small))
+def test_conforms(task_id, levels):
+    check_task(registry.make(task_id, size=registry.sizes(task_id).small), levels=levels)
 
 
 def other_shapes(task_id):

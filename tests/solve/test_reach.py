@@ -192,17 +192,18 @@ def test_after_moves():
 def test_distances_in_a_maze_are_distances(size):
     """From rooms, and from the passages between them."""
     key_maze, key_cell = jax.random.split(jax.random.key(size))
-    batch = 50
-    wall = jax.vmap(lambda key: generators.generate("tree", (size, size), key, 0), out_axes=-1)(
-        jax.random.split(key_maze, batch)
-    )
-    cell = jax.vmap(generators.choose, in_axes=(0, -1), out_axes=-1)(
-        jax.random.split(key_cell, batch), ~wall
-    )
-    here = moves.at(cell, (size, size))
-    found = maze_distances(wall, cell)
-    np.testing.assert_array_equal(found, distances(~wall, here))
-    np.testing.assert_array_equal(found[..., 0], maze_distances(wall[..., 0], cell[:, 0]))
+
+    @jax.jit
+    def measured(keys_maze, keys_cell):
+        draw = jax.vmap(lambda key: generators.generate("tree", (size, size), key, 0), out_axes=-1)
+        wall = draw(keys_maze)
+        cell = jax.vmap(generators.choose, in_axes=(0, -1), out_axes=-1)(keys_cell, ~wall)
+        expected = distances(~wall, moves.at(cell, (size, size)))
+        return maze_distances(wall, cell), expected, maze_distances(wall[..., 0], cell[:, 0])
+
+    found, expected, alone = measured(*(jax.random.split(key, 50) for key in (key_maze, key_cell)))
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(found[..., 0], alone)
 
 
 @pytest.mark.parametrize("discount", DISCOUNTS)
