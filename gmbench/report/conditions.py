@@ -1,5 +1,6 @@
 """Conditions: runs that were trained alike, everything but their seed being equal."""
 
+import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -118,10 +119,16 @@ def _grouped(
 
 
 def _labelled(groups: Sequence[tuple[Run, ...]]) -> list[Condition]:
-    labels = _labels([group[0] for group in groups])
-    return [
-        Condition(group, label, _tasks(group)) for group, label in zip(groups, labels, strict=True)
-    ]
+    """Name each condition after what tells it from the others under its heading."""
+    unnamed = [Condition(group, "", _tasks(group)) for group in groups]
+    by_heading: dict[str, list[int]] = {}
+    for place, each in enumerate(unnamed):
+        by_heading.setdefault(each.heading, []).append(place)
+    labels: dict[int, str] = {}
+    for places in by_heading.values():
+        firsts = [unnamed[place].runs[0] for place in places]
+        labels |= dict(zip(places, _labels(firsts), strict=True))
+    return [dataclasses.replace(each, label=labels[i]) for i, each in enumerate(unnamed)]
 
 
 def _tasks(group: Sequence[Run]) -> tuple[str, ...]:

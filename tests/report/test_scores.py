@@ -118,3 +118,22 @@ def test_table_fits_the_terminal(runs, width):
     if width >= 80:
         assert "[29%, 100%]" in text
         assert "…" not in text
+
+
+def test_a_label_is_what_tells_a_condition_from_others_of_its_task(tmp_path):
+    """Tasks may be trained for different numbers of steps: that tells no two conditions apart."""
+    for alpha in (0.0, 0.3):
+        store_run(tmp_path, "CheeseCorner-v0", alpha, updates=3)
+        store_run(tmp_path, "CheeseDish-v0", alpha, updates=4)
+    store_run(tmp_path, "CheeseDish-v0", 0.3, updates=5)
+    labels = [
+        (row.condition.tasks, row.condition.label) for row in scores.summarise(load_all(tmp_path))
+    ]
+    corner, dish = ("CheeseCorner-v0",), ("CheeseDish-v0",)
+    assert labels == [
+        (corner, "alpha 0"),
+        (corner, "alpha 0.3"),
+        (dish, "alpha 0, steps 32,768"),
+        (dish, "alpha 0.3, steps 32,768"),
+        (dish, "alpha 0.3, steps 40,960"),
+    ]
