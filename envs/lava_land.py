@@ -35,7 +35,7 @@ from gmbench.core.pytree import pytree
 from gmbench.core.task import Task
 from gmbench.grid import moves, over, walls
 from gmbench.grid.batching import trailing
-from gmbench.grid.env import only
+from gmbench.grid.env import only, settled
 from gmbench.solve.reach import distances
 from gmbench.solve.tabular import TabularEnvironment
 
@@ -247,7 +247,7 @@ class LavaLand(TabularEnvironment[State, Params]):
             start=only("agent", masks["agent"]),
             cheese=only("cheese", masks["cheese"]),
         )
-        unfit = np.argwhere(np.asarray(level.lava & ~self.settle(level).lava))
+        unfit = np.argwhere(np.asarray(level.lava & ~settled(self, level).lava))
         if len(unfit):
             row, col = unfit[0]
             raise checks.Refused(

@@ -48,7 +48,7 @@ from gmbench.core.pytree import pytree
 from gmbench.core.task import Task
 from gmbench.grid import bits, chance, edits, moves, over, walls
 from gmbench.grid.batching import trailing
-from gmbench.grid.env import only
+from gmbench.grid.env import only, settled
 from gmbench.solve.reach import distances, least_beside, maze_distances
 from gmbench.solve.tabular import TabularEnvironment
 
@@ -608,7 +608,7 @@ class TrapKeys(TabularEnvironment[State, Params]):
         start, exit, door = (only(thing, masks[thing]) for thing in ("agent", "exit", "door"))
         keys = np.concatenate([keys, np.full((KEYS - len(keys), 2), -1)])
         wall, traps = jnp.asarray(masks["wall"]), jnp.asarray(masks["trap"])
-        return self.settle(Level(wall, traps, start, exit, door, jnp.asarray(keys, jnp.int8)))
+        return settled(self, Level(wall, traps, start, exit, door, jnp.asarray(keys, jnp.int8)))
 
 
 @registry.task("TrapKeys-v0")

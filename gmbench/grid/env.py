@@ -222,6 +222,12 @@ class GridEnvironment(Environment[State, Params]):
 
 
 @functools.partial(jax.jit, static_argnums=0)
+def settled(env: Any, level: Any) -> Any:
+    """Return ``env.settle(level)``, compiled once: a picture that is read has no program around."""
+    return env.settle(level)
+
+
+@functools.partial(jax.jit, static_argnums=0)
 def _picture(env: Any, state: Any) -> Bool[Array, "rows cols things"]:
     return env.picture(state)
 

@@ -150,6 +150,7 @@ def test_ray_worker_killed(local, cluster, tmp_path):
     assert digests(tmp_path) == local(SLOW)
 
 
+@pytest.mark.nightly
 def test_ray_node_killed(local, cluster, tmp_path):
     process = start(tmp_path, ray_options(cluster), SLOW)
     wait_for_checkpoint(tmp_path, process)
@@ -161,6 +162,7 @@ def test_ray_node_killed(local, cluster, tmp_path):
     assert digests(tmp_path) == local(SLOW)
 
 
+@pytest.mark.nightly
 def test_driver_of_ray_killed(local, cluster, tmp_path):
     process = start(tmp_path, ray_options(cluster), SLOW)
     wait_for_checkpoint(tmp_path, process)
