@@ -25,7 +25,7 @@ RANDOM = -1
 """In the place of a goal: play at random."""
 
 
-class Played(NamedTuple):
+class PlayedLevels(NamedTuple):
     """Levels, what the environment says about them and what one policy earned on them."""
 
     levels: Level
@@ -105,15 +105,15 @@ def check_distinguishing(task: Task, seed: int = 0) -> None:
             raise failure(task, "distinguishing", message, example)
 
 
-def _played(task: Task, params: EnvParams, goal: int, seed: int) -> Played:
+def _played(task: Task, params: EnvParams, goal: int, seed: int) -> PlayedLevels:
     """Draw levels and play one episode on each: at random, or as the oracle of one goal."""
     env = task.env
     key_levels, key_play = jax.random.split(jax.random.key(seed))
     levels = draw(env, params, key_levels)
     known = facts(env, levels, jnp.float32(DISCOUNT))
     if env.exact:
-        return Played(levels, known, _play(env, params, jnp.int32(goal), levels, key_play))
-    return Played(levels, known, _play_planned(env, params, goal, levels, key_play))
+        return PlayedLevels(levels, known, _play(env, params, jnp.int32(goal), levels, key_play))
+    return PlayedLevels(levels, known, _play_planned(env, params, goal, levels, key_play))
 
 
 @partial(jax.jit, static_argnames="env")
