@@ -6,7 +6,7 @@ import pytest
 
 from gmbench.runs import arrays
 from gmbench.runs.program import Program
-from gmbench.runs.spec import KEYS, RunSpec, check
+from gmbench.runs.spec import KEYS, RunSpec, Stage, check
 
 
 def begun(seeds=(0,), keys=KEYS[0], **config):
@@ -41,6 +41,22 @@ def test_devices_share_a_run(plain):
     assert 0.8 < metrics["episodes"].mean() / plain["episodes"].mean() < 1.25
     results, _ = program.evaluate(program.weights(states), "training")
     assert results.rho.shape[0] == 2
+
+
+def test_devices_share_a_mitigation():
+    """Each device has a level source of its own, and the weights stay equal."""
+    config = {"devices": 2, "num_envs": 16, "num_minibatches": 2, "network": "mlp"}
+    stages = [Stage(0.5), Stage(0.5, mitigation="mixture:alpha=1")]
+    task = "CheeseCorner-v0", {"size": 5}, {}, "ppo", config
+    program = Program([check(RunSpec(*task, steps=2000, stages=stages))])
+    states, _ = program.train_chunk(program.start(), 0)
+    states, metrics = program.train_chunk(program.enter(states, 1), 1)
+    states = jax.device_get(states)
+    for leaf in jax.tree.leaves(states.weights):
+        np.testing.assert_array_equal(leaf[:, 0], leaf[:, 1])
+    assert states.curriculum.told.ids.shape == (1, 2, 8)
+    assert np.any(states.envs.level.walls[:, 0] != states.envs.level.walls[:, 1])
+    assert program.per_run(metrics)["episodes"].shape == (1, program.first.chunk)
 
 
 def test_more_devices_than_there_are():

@@ -5,6 +5,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from gmbench import cli
 from gmbench.core.checks import Refused
 from gmbench.runs import store
 from gmbench.runs.group import Group, stage_of
@@ -122,6 +123,31 @@ def test_unset_they_change_neither_the_json_nor_the_id():
     assert msgspec.json.decode(msgspec.json.encode(whole), type=RunSpec) == whole
     assert whole.id != plain.id
     assert "3stages" in whole.name
+
+
+TRAIN = ("train", "CheeseCorner-v0", "--size", "5", "--steps", "640", "--config")
+TRAIN += tuple(f"{name}={value}" for name, value in CONFIG.items())
+
+
+def test_the_command_line_trains_stages(tmp_path, capsys):
+    stages = "0.5:alpha=0", "0.5:mitigation=mixture:alpha=0.2"
+    cli.main([*TRAIN, "--stages", *stages, "--out", str(tmp_path)])
+    [run] = store.load_all(tmp_path)
+    assert run.spec.stages == [Stage(0.5, {"alpha": 0}), Stage(0.5, mitigation=stages[1][13:])]
+    assert "stage 2 0.5:mitigation=mixture:alpha=0.2" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--stages", "0.5", "0.4"), "stages: shares 0.5 + 0.4 add up to 0.9, 1 is needed"),
+        (("--stages", "half"), "stages: 'half' is not a number"),
+        (("--mitigation", "mixtur"), "mitigation: unknown 'mixtur'; did you mean 'mixture'?"),
+        (("--mitigation", "mixture+mixture"), "'mixture' and 'mixture' both claim levels"),
+    ],
+)
+def test_the_command_line_refuses_in_one_line(refused, tmp_path, arguments, words):
+    assert words in refused(*TRAIN, *arguments, "--out", tmp_path)
 
 
 class Killed(Exception):
