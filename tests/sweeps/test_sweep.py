@@ -1,6 +1,7 @@
 """Sweep files are strict and expand as they say; sweeps finish whatever happens to them."""
 
 import json
+import sys
 
 import pytest
 
@@ -138,7 +139,7 @@ def test_impossible_engine_is_refused(tmp_path, refused, arguments, words):
     ],
 )
 def test_missing_package_names_the_extra(tmp_path, refused, monkeypatch, package, arguments):
-    monkeypatch.setitem(engines.importlib.sys.modules, package, None)
+    monkeypatch.setitem(sys.modules, package, None)
     message = refused("sweep", written(tmp_path, TINY), "--out", tmp_path / "out", *arguments)
     extra = {"submitit": "slurm", "tensorboardX": "tensorboard"}.get(package, package)
     assert f"{package} is not installed; pip install 'gmbench[{extra}]'" in message
