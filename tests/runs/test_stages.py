@@ -133,7 +133,7 @@ def test_the_command_line_trains_stages(tmp_path, capsys):
     stages = "0.5:alpha=0", "0.5:mitigation=mixture:alpha=0.2"
     cli.main([*TRAIN, "--stages", *stages, "--out", str(tmp_path)])
     [run] = store.load_all(tmp_path)
-    assert run.spec.stages == [Stage(0.5, {"alpha": 0}), Stage(0.5, mitigation=stages[1][13:])]
+    assert run.spec.stages == [Stage(0.5, {"alpha": 0}), Stage(0.5, mitigation="mixture:alpha=0.2")]
     assert "0.5:alpha=0, stage 2" in capsys.readouterr().out  # the rest wraps
 
 
