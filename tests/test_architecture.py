@@ -32,6 +32,10 @@ DISCOVERED = {
     "envs": {"envs", "core", "grid", "solve"},
     "agents": {"agents", "core", "solve", "measure"},
 }
+ONE_FILE_EACH = ("analyses", "mitigations", "suites", "sweeps/engines", "sweeps/loggers")
+"""Folders whose files are discovered, so that no other folder may name one of them."""
+NAMED = {("gmbench.cli.train", "gmbench.analyses.report")}
+"""Training ends with the report on what was trained."""
 EXECUTE = {"pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
 EXCEPTED = {("gmbench.testing.forms", "pickle")}
 """The conformance suite proves that environments can be sent to other processes."""
@@ -63,6 +67,17 @@ def imported(tree, module, is_package):
             yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
+def discovered_faults(module, name):
+    for folder in ONE_FILE_EACH:
+        package = "gmbench." + folder.replace("/", ".") + "."
+        file = name.removeprefix(package).split(".")[0]
+        if not name.startswith(package) or module.startswith(package):
+            continue
+        is_file = (ROOT / "gmbench" / folder / f"{file}.py").exists()
+        if is_file and (module, package + file) not in NAMED:
+            yield f"{module} imports {name}, which the registry must discover"
+
+
 def import_faults(module, names):
     here = part(module)
     for name in names:
@@ -73,6 +88,7 @@ def import_faults(module, names):
             yield f"{module} imports {name}, which is gmbench.{name} once installed"
         if name.split(".")[0] != "gmbench":
             continue
+        yield from discovered_faults(module, name)
         if here in DISCOVERED:
             if there not in DISCOVERED[here]:
                 yield f"{module} imports {name}; {here} may import {sorted(DISCOVERED[here])}"
@@ -136,6 +152,9 @@ def test_every_folder_is_read():
         ("gmbench.cli", "import gmbench.agents.ppo"),
         ("gmbench.cli", "from gmbench import envs"),
         ("gmbench.cli", "import envs.cheese_corner"),
+        ("gmbench.cli", "from gmbench.analyses.report import report"),
+        ("gmbench.cli.sweep", "from gmbench.sweeps.loggers import wandb"),
+        ("gmbench.report.sweeps", "import gmbench.sweeps.engines.local"),
         ("gmbench.elsewhere", "import gmbench.core.env"),
         ("gmbench.envs.maze", "from gmbench.measure import intervals"),
         ("gmbench.envs.maze", "from gmbench.agents import ppo"),
@@ -161,6 +180,8 @@ def test_planted_fault_is_found(module, source):
         ("gmbench.agents.ppo", "from .networks import mlp\nimport gmbench.measure.rollout"),
         ("gmbench.runs.store", "np.load(path, allow_pickle=False)\nmodel.eval()"),
         ("gmbench.testing.forms", "import pickle"),
+        ("gmbench.sweeps.loggers.paper", "from gmbench.sweeps.loggers import Destination"),
+        ("gmbench.cli.train", "from gmbench.analyses.report import report"),
     ],
 )
 def test_allowed_is_allowed(module, source):

@@ -165,6 +165,16 @@ def test_an_entry_point_that_fails_is_named_and_skipped(run, tmp_path):
     assert len(warned) == 1
 
 
+@pytest.mark.parametrize("text", ["import no_such_package", "def broken(:"])
+def test_a_question_that_fails_is_refused_in_a_line(run, tmp_path, text):
+    (tmp_path / "broken.py").write_text(text + "\n")
+    folder = installed(tmp_path / "extra", {"questions": tmp_path / "broken.py"})
+    assert "A question of another package" in run("--help", path=folder)
+    warned, refused = run("broken", tmp_path, path=folder, code=2).splitlines()
+    assert warned.startswith("broken is left out: ")
+    assert refused.startswith("gmbench: question: unknown 'broken'")
+
+
 def test_a_name_registered_twice_names_both_modules():
     taken = registry.Registry("thing")
     taken.register("x")(object())

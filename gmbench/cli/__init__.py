@@ -9,6 +9,7 @@ from typing import Any
 import tyro
 
 from gmbench.cli import catalogue, develop, questions, sweep, train
+from gmbench.core.checks import Refused
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "list": catalogue.ListAll,
@@ -30,19 +31,17 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; an invalid input is one line on stderr and exit status 2."""
     given = sys.argv[1:] if arguments is None else arguments
-    parsed: Any = tyro.extras.subcommand_cli_from_dict(
-        COMMANDS | questions.commands(given[0] if given else ""),
-        args=arguments,
-        prog="gmbench",
-        description="Which goal does an agent pursue once the distribution shifts?",
-        config=(tyro.conf.OmitArgPrefixes,),
-    )
-    from gmbench.core.checks import Refused
-    from gmbench.runs.cores import use_cores
-
-    use_cores(len(os.sched_getaffinity(0)))
-
     try:
+        parsed: Any = tyro.extras.subcommand_cli_from_dict(
+            COMMANDS | questions.commands(given[0] if given else ""),
+            args=arguments,
+            prog="gmbench",
+            description="Which goal does an agent pursue once the distribution shifts?",
+            config=(tyro.conf.OmitArgPrefixes,),
+        )
+        from gmbench.runs.cores import use_cores
+
+        use_cores(len(os.sched_getaffinity(0)))
         questions.run(parsed) if questions.is_question(parsed) else parsed.run()
     except Refused as refusal:
         _fail(str(refusal))

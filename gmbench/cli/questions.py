@@ -56,7 +56,7 @@ def _origin(module: str) -> Path | None:
     """Return the file of a module without running it; None where it is not there."""
     try:
         found = importlib.util.find_spec(module)
-    except ImportError:
+    except Exception:  # finding it runs the packages that it lies in, which are not ours
         return None
     return Path(found.origin) if found and found.origin else None
 
@@ -69,7 +69,10 @@ def _question(name: str) -> Callable[..., Any]:
 
 def _stand_in(name: str, path: Path | None) -> Callable[..., Any]:
     """Return a class without options whose docstring is the question's."""
-    text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) if path else ""
+    try:
+        text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) if path else ""
+    except (OSError, SyntaxError, ValueError):
+        text = ""
     summary = (text or "A question of another package.").splitlines()[0]
     return dataclasses.make_dataclass(
         name.title().replace("-", ""), [], namespace={"__doc__": summary}

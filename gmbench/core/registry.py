@@ -18,6 +18,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
+import gymnax
+
 from gmbench.core import checks
 from gmbench.core.task import Task
 
@@ -197,8 +199,6 @@ def task(id: str, sizes: Sizes = Sizes()) -> Callable[[TaskFactory], TaskFactory
     """
 
     def register(factory: TaskFactory) -> TaskFactory:
-        import gymnax  # takes seconds, and whoever lists suites or engines needs none of it
-
         TASKS.register(id)(TaskEntry(factory, sizes))
         gymnax.registration.register(id, lambda **static: factory(**static).env)
         return factory

@@ -39,12 +39,12 @@ def write(folder: Path, results: Path) -> list[Path]:
         files.write(page, text(task, found).encode())
         picture(task).save(images / f"{id}.png", optimize=True)
         written.append(page)
-    files.write(folder / "README.md", index().encode())
+    files.write(folder / "README.md", index(registry.task_ids()).encode())
     return written
 
 
-def index() -> str:
-    """Return the list of pages."""
+def index(ids: Sequence[str]) -> str:
+    """Return the list of the tasks' pages."""
     lines = [
         "# Tasks",
         "",
@@ -54,7 +54,7 @@ def index() -> str:
         "| task | intended goal | proxy | training → shift |",
         "|---|---|---|---|",
     ]
-    for id in registry.task_ids():
+    for id in ids:
         task = registry.make(id)
         proxies = "; ".join(task.proxies.values())
         lines.append(f"| [{id}]({id}.md) | {task.intended} | {proxies} | → `{task.headline}` |")

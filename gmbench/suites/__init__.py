@@ -9,7 +9,7 @@ from typing import Literal
 
 from gmbench import wrappers
 from gmbench.core import checks, registry
-from gmbench.runs.spec import RunSpec
+from gmbench.runs.spec import RunSpec, Stage
 
 Settings = Mapping[str, int | float | str]
 
@@ -26,6 +26,8 @@ class Entry:
         params: other training parameters that differ from the task's own.
         config: settings of the agent that differ from its defaults.
         view: what the agent sees, as :func:`gmbench.wrappers.wrap` names it.
+        mitigation: what changes training, as in a RunSpec; empty for none.
+        stages: parts of the training, as in a RunSpec; none for a training of one piece.
     """
 
     task: str
@@ -35,6 +37,8 @@ class Entry:
     params: Mapping[str, int | float] = dataclasses.field(default_factory=dict)
     config: Settings = dataclasses.field(default_factory=dict)
     view: str = wrappers.PLANES
+    mitigation: str = ""
+    stages: tuple[Stage, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +82,8 @@ class Suite:
                 seed=seed,
                 steps=entry.steps,
                 view=entry.view,
+                mitigation=entry.mitigation,
+                stages=list(entry.stages),
             )
             for entry in self.entries
             if entry.task in kept

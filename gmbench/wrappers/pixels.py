@@ -20,9 +20,13 @@ TINT = 110
 """Opacity, of 255, of planes that have no sprite."""
 
 
-def _tile(name: str, number: int, scale: int) -> np.ndarray:
-    """Return the RGBA picture of a channel: its sprite, or else a tint of its own."""
-    if name in registry.SPRITES:
+def _tile(name: str, number: int, is_thing: bool, scale: int) -> np.ndarray:
+    """Return the RGBA picture of a channel: its sprite, or a tint of its own for what is no thing.
+
+    Raises:
+        Refused: for a thing that has no sprite.
+    """
+    if is_thing or name in registry.SPRITES:
         return sprites.draw(name, scale)
     hue = (number * 0.381966) % 1.0  # golden-ratio steps keep any number of hues apart
     rgb = np.clip(np.abs((hue * 6 + np.array([0, 4, 2])) % 6 - 3) - 1, 0, 1)
@@ -33,9 +37,12 @@ def _tile(name: str, number: int, scale: int) -> np.ndarray:
 
 
 @functools.cache
-def _painter(names: tuple[str, ...], scale: int) -> Callable[..., Any]:
+def _painter(names: tuple[str, ...], things: frozenset[str], scale: int) -> Callable[..., Any]:
     floor = sprites.draw("floor", scale)[..., :3].astype(np.int32)
-    tiles = [_tile(name, number, scale).astype(np.int32) for number, name in enumerate(names)]
+    tiles = [
+        _tile(name, number, name in things, scale).astype(np.int32)
+        for number, name in enumerate(names)
+    ]
 
     def native(planes: Any) -> Any:
         rows, cols, _, *batch = planes.shape
@@ -91,4 +98,5 @@ class Pixels(View):
 
     def observation(self, state: Any) -> UInt8[Array, "height width 3"]:
         """Draw what the wrapped environment shows."""
-        return _painter(self.env.observed, self.scale)(self.env.observation(state))
+        paint = _painter(self.env.observed, frozenset(self.env.things), self.scale)
+        return paint(self.env.observation(state))

@@ -20,8 +20,8 @@ def wrap(task: Task, view: str) -> Task:
             the agent, N odd), ``pixelsN`` (RGB, N of 1, 4 or 8 pixels a cell), ``last`` (shows the
             last action and reward), ``stickyN`` (repeats the last action in N percent of steps),
             ``drestN`` (rewards episodes by their length, with lambda N percent), ``cueN`` (shows
-            whether the agent is watched, and rewards by training condition N when it is not); or
-            ``planes``, the environment as it is.
+            whether the agent is watched, and rewards by training condition N when it is not), or
+            any other that is registered; or ``planes``, the environment as it is.
 
     Raises:
         ValueError: naming the part of ``view`` that is not allowed.
@@ -29,8 +29,10 @@ def wrap(task: Task, view: str) -> Task:
     for part in view.split("+"):
         if part == PLANES:
             continue
-        name, number = re.fullmatch(r"([^0-9]*)([0-9]*)", part).groups() if part else ("", "")  # type: ignore[union-attr]
+        name, number = re.fullmatch(r"([^0-9]*)(.*)", part, re.DOTALL).groups()  # type: ignore[union-attr]
         checks.known("view", name, [*registry.VIEWS.names(), PLANES])
+        if name == PLANES or not re.fullmatch("[0-9]*", number):
+            raise checks.Refused(f"view: {part!r} is not a name, or a name and a whole number")
         kind = registry.VIEWS.get(name)
         if kind.numbered != bool(number):
             needed = "needs a number" if kind.numbered else "takes no number"

@@ -7,7 +7,7 @@ import pytest
 
 from gmbench import suites
 from gmbench.core import checks, registry
-from gmbench.runs.spec import RunSpec, check
+from gmbench.runs.spec import RunSpec, Stage, check
 
 FROZEN = {
     "GMB-quick-v0": "76964029eeee0c73",
@@ -49,6 +49,20 @@ def test_a_part_of_a_suite_is_some_of_its_runs():
         quick.specs(seeds=9)
     with pytest.raises(checks.Refused, match="task"):
         quick.specs(["LavaLand-v0"])
+
+
+def test_a_suite_may_have_stages_and_mitigations():
+    stages = (Stage(0.5, {"alpha": 0.5}), Stage(0.5, mitigation="mixture:alpha=0.2"))
+    entry = suites.Entry("CheeseCorner-v0", 100_000, (0.0,), mitigation="mixture", stages=stages)
+    (spec,) = suites.Suite("X-v0", "", "small", 1, (entry,)).specs()
+    assert (spec.mitigation, spec.stages) == ("mixture", list(stages))
+    assert check(spec).spec == spec
+
+
+def test_every_suite_of_ours_is_frozen():
+    names = registry.SUITES.names()
+    ours = [name for name in names if registry.SUITES.module(name).startswith("gmbench.")]
+    assert set(ours) == set(FROZEN)
 
 
 def test_an_unknown_suite_is_refused():

@@ -1,5 +1,7 @@
 """Views show what they say, on every task, and agents train on them."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -85,6 +87,29 @@ def test_pixels_are_the_sprites_of_the_cells():
     assert env.observation_space().high == 255
 
 
+@pytest.mark.parametrize("view", ["planes", "pixels8"])
+def test_a_thing_without_a_sprite_is_refused_where_it_is_drawn(view):
+    task = tiny()
+    things = tuple("cheddar" if thing == "cheese" else thing for thing in task.env.things)
+    layers = type(task.env).layers
+
+    def renamed(env, state):
+        found = layers(env, state)
+        return {"cheddar": found.pop("cheese"), **found}
+
+    legend = {
+        m: tuple("cheddar" if t == "cheese" else t for t in ts) for m, ts in task.env.legend.items()
+    }
+    kind = type(
+        "Cheddar", (type(task.env),), {"things": things, "legend": legend, "layers": renamed}
+    )
+    task = wrap(dataclasses.replace(task, env=kind(task.env.size, task.env.layout)), view)
+    state = task.env.start(task.env.sample_level(jax.random.key(0), task.training))
+    draw = task.env.observation if view == "pixels8" else task.env.render
+    with pytest.raises(checks.Refused, match="sprite: unknown 'cheddar'"):
+        draw(state)
+
+
 def test_the_last_step_is_shown():
     env, state, seen = shown("last")
     assert not seen[:, :, 3:].any()
@@ -141,6 +166,8 @@ def test_exactness_survives_views_but_not_memory():
         ("pixels5", "5 is not one of"),
         ("pixels4+window5", "cannot follow pixels"),
         ("sticky101", "101 is not a number in"),
+        ("planes3", "not a name, or a name and a whole number"),
+        ("pixels4x", "not a name, or a name and a whole number"),
         ("", "view"),
     ],
 )
