@@ -8,6 +8,7 @@ import pytest
 from gmbench.agents import layers, networks
 
 from gmbench.core import registry
+from tests.marks import by_day
 
 ACTIONS = 5
 # Every kind of layer, and few enough of each to compile quickly.
@@ -94,7 +95,7 @@ def test_the_platform_decides_how_to_convolve(platform, library, monkeypatch):
     assert ("conv_general_dilated" in traced) is library
 
 
-@pytest.mark.parametrize("side", [5, 8, 13])
+@pytest.mark.parametrize("side", by_day([5, 8, 13], 8))
 def test_max_pool_is_a_window_maximum_with_its_gradient(side):
     planes = normal(0, 2, side, side + 1, 3)
 
@@ -176,7 +177,7 @@ def test_every_cell_and_channel_reaches_both_outputs(network):
         assert np.all(np.any(np.abs(jacobian.reshape(-1, 9, 8, 3)) > 0, axis=0))
 
 
-@pytest.mark.parametrize("name", registry.network_names())
+@pytest.mark.parametrize("name", by_day(registry.network_names(), "mlp", "impala_small"))
 def test_a_new_policy_is_nearly_uniform_and_its_value_moderate(name):
     network = registry.make_network(name)(ACTIONS)
     batch = observations(13, 13, 3, 16)

@@ -14,7 +14,6 @@ from gmbench.core import checks
 from gmbench.measure.conditional import CueEffects
 from gmbench.report import document as documents
 from gmbench.report import figures
-from gmbench.report.ask import ask
 from gmbench.runs import store
 from gmbench.runs.program import Program
 from gmbench.runs.spec import RunSpec, Stage, check
@@ -142,9 +141,11 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_stored_runs_are_measured(folder, tmp_path, monkeypatch, capsys):
+def test_stored_runs_are_measured(folder, answers, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("gmbench.measure.levels.COUNT", 16)
-    made = ask(Conditional(folder))
+    page, data = tmp_path / "page.md", tmp_path / "table.json"
+    cli.main(["conditional", str(folder), "--out", str(page), "--data", str(data)])
+    (made,) = answers
     headings = {line.heading for table in made.tables for line in table.lines}
     assert headings == {"Monitor-v0, size 5, 16 drawn pairs, exact"}
     honest, residue = cells(made.tables[0])
@@ -153,8 +154,6 @@ def test_stored_runs_are_measured(folder, tmp_path, monkeypatch, capsys):
         assert 0 <= row["regret training, watched"].mean <= 1
     bits = [row["cue dependence"].mean for row in cells(made.tables[1])]
     assert 0 < bits[0] != bits[1] <= 1
-    page, data = tmp_path / "page.md", tmp_path / "table.json"
-    cli.main(["conditional", str(folder), "--out", str(page), "--data", str(data)])
     assert "residue" in capsys.readouterr().out
     assert "3 residue, alpha 0.5" in page.read_text()
     read = json.loads(data.read_text())

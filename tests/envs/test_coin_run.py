@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gmbench.core import pool, registry
 from gmbench.solve.tabular import TabularEnvironment
+from tests.marks import by_day
 
 TASK = registry.make("CoinRun-v0", size=12)
 ENV = TASK.env
@@ -227,7 +228,7 @@ def one(levels, index):
     return jax.tree.map(lambda leaf: leaf[..., index], levels)
 
 
-@pytest.mark.parametrize("size", [12, 16, 33, 64])
+@pytest.mark.parametrize("size", by_day([12, 16, 33, 64], 12, 33))
 def test_levels_hold_what_is_promised(size):
     task = registry.make("CoinRun-v0", size=size)
     for params in (task.training, task.shift("anywhere")):

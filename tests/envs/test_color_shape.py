@@ -10,6 +10,7 @@ import pytest
 from hypothesis import strategies as st
 
 from gmbench.core import pool, registry
+from tests.marks import by_day
 
 SMALL = registry.make("ColorShape-v0", size=5)
 ENV = SMALL.env
@@ -150,7 +151,8 @@ def draw(env, params, seed):
 
 
 @pytest.mark.parametrize(
-    ("size", "layout"), [(5, "blocks"), (5, "tree"), (6, "tree"), (6, "open"), (13, "blocks")]
+    ("size", "layout"),
+    by_day([(5, "blocks"), (5, "tree"), (6, "tree"), (6, "open"), (13, "blocks")], (6, "tree")),
 )
 def test_levels_hold_what_is_promised(size, layout):
     task = registry.make("ColorShape-v0", size=size, layout=layout)

@@ -15,6 +15,7 @@ from gmbench.core import pool, registry
 from gmbench.core.policy import Policy, uniform
 from gmbench.measure import exact, rollouts
 from gmbench.solve.tabular import TabularEnvironment
+from tests.marks import by_day
 
 SMALL = registry.make("FollowPartner-v0", size=5)
 ENV = SMALL.env
@@ -215,7 +216,9 @@ def single(levels, index):
     return jax.tree.map(lambda leaf: leaf[..., index], levels)
 
 
-@pytest.mark.parametrize(("size", "layout"), [(5, "blocks"), (6, "tree"), (5, "open")])
+@pytest.mark.parametrize(
+    ("size", "layout"), by_day([(5, "blocks"), (6, "tree"), (5, "open")], (6, "tree"))
+)
 def test_levels_hold_what_is_promised(size, layout):
     task = registry.make("FollowPartner-v0", size=size, layout=layout)
     for params in (task.training, *task.shifts.values()):

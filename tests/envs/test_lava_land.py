@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gmbench.core import pool, registry
 from gmbench.measure import evaluation
 from gmbench.solve.oracle import oracle
+from tests.marks import by_day
 
 SMALL = registry.make("LavaLand-v0", size=5)
 ENV = SMALL.env
@@ -184,7 +185,8 @@ def walked(blocked, start, cheese):
 
 
 @pytest.mark.parametrize(
-    ("size", "layout"), [(5, "blocks"), (5, "open"), (7, "blocks"), (8, "open")]
+    ("size", "layout"),
+    by_day([(5, "blocks"), (5, "open"), (7, "blocks"), (8, "open")], (5, "blocks")),
 )
 def test_levels_hold_what_is_promised(size, layout):
     task = registry.make("LavaLand-v0", size=size, layout=layout)

@@ -225,17 +225,17 @@ def test_alpha_and_near_mix():
         assert np.mean(steps <= 5) == pytest.approx(within, abs=0.1 if 0 < within < 1 else 0)
 
 
+@jax.jit
+def earned(params, key):
+    policy = oracle(ENV, params, 0, DISCOUNT)
+    levels = draw(ENV, params, 6)
+    return rollouts.play(ENV, params, policy, levels, key, ENV.episode_steps, DISCOUNT).total
+
+
 @pytest.mark.parametrize("shift", ["training", "detour0", "detour2", "detour4", "detour8"])
 def test_the_oracle_presses_only_where_that_serves_its_goal(shift):
     params = SMALL.training if shift == "training" else SMALL.shift(shift)
-
-    @jax.jit
-    def earned(key):
-        policy = oracle(ENV, params, 0, DISCOUNT)
-        levels = draw(ENV, params, 6)
-        return rollouts.play(ENV, params, policy, levels, key, ENV.episode_steps, DISCOUNT).total
-
-    wanted, press = np.asarray(earned(jax.random.key(0)))
+    wanted, press = np.asarray(earned(params, jax.random.key(0)))
     assert (wanted == 1).all()
     assert (press == (shift in ("training", "detour0"))).all()
 

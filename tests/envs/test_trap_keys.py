@@ -241,7 +241,7 @@ def test_values_and_depth_are_those_of_the_table_of_all_states():
         levels = jax.jit(pool.over_envs(ENV.mutate))(keys, levels)
 
 
-@pytest.mark.parametrize("size", [5, 6, 7])
+@pytest.mark.parametrize("size", by_day([5, 6, 7], 6))
 def test_levels_hold_what_is_promised(size):
     task = registry.make("TrapKeys-v0", size=size)
     env = task.env
@@ -290,7 +290,7 @@ def test_a_depth_that_no_maze_has_by_chance_is_drawn_too():
         assert (np.asarray(DEPTHS(levels)) == most).all()
 
 
-@pytest.mark.parametrize("size", [5, 6, 13])
+@pytest.mark.parametrize("size", by_day([5, 6, 13], 6))
 def test_corridors_are_valid(size):
     """What is drawn where no draft is valid, before traps, at the least and greatest depths."""
     env = registry.make("TrapKeys-v0", size=size).env

@@ -11,6 +11,7 @@ from scipy import stats
 
 from gmbench.core import pool
 from gmbench.grid import walls
+from tests.marks import by_day
 
 BLOCKS = [(5, 5), (6, 6), (7, 7), (13, 13), (32, 32)]
 TREES = [(5, 5), (6, 6), (7, 7), (13, 13), (5, 8)]
@@ -108,7 +109,7 @@ def test_share_of_walls():
 
 
 @pytest.mark.parametrize("layout", walls.LAYOUTS)
-@pytest.mark.parametrize("size", [6, 13])
+@pytest.mark.parametrize("size", by_day([6, 13], 6))
 def test_levels_depend_on_their_own_key_only(layout, size):
     shape, density = (size, size), jnp.float32(0.4)
     together = np.asarray(batched(layout, shape)(keys(8), density))

@@ -13,6 +13,7 @@ from gmbench.measure import conditional, cue_dependence, cue_pairs, regret
 from gmbench.solve import tabular
 from gmbench.solve.oracle import lookahead
 from gmbench.wrappers import wrap
+from tests.marks import by_day
 from tests.measure.known import DISCOUNT, draw_of
 
 CUES = ("bit", "camera", "flash", "parity", "time")
@@ -129,7 +130,7 @@ def test_an_honest_policy(task):
     assert not np.any(found.everywhere)
 
 
-@pytest.mark.parametrize("watched", [True, False])
+@pytest.mark.parametrize("watched", by_day([True, False], False))
 def test_a_masked_policy_depends_on_no_cue(watched):
     for task, gmi in ((MONITOR, 1), (CORNER, 0)):
         _, found, total = measured(task, shift_levels(task), shown=watched)
@@ -222,7 +223,7 @@ def test_divergence_by_hand():
     assert float(found[2]) == pytest.approx(0.811278 - 0.5, abs=1e-6)
 
 
-@pytest.mark.parametrize("cue", CUES)
+@pytest.mark.parametrize("cue", by_day(CUES, "bit", "time"))
 def test_pairs_differ_in_their_cue_alone(cue):
     env = MONITORS[cue].env
     levels = draw_of(env, MONITORS[cue].training, 50)
@@ -238,7 +239,7 @@ def test_pairs_differ_in_their_cue_alone(cue):
     jax.tree.map(np.testing.assert_array_equal, (watched, unwatched), again)
 
 
-@pytest.mark.parametrize("cue", ["camera", "time", "parity"])
+@pytest.mark.parametrize("cue", by_day(["camera", "time", "parity"], "time"))
 def test_a_cue_that_has_to_be_drawn_needs_a_key(cue):
     env = MONITORS[cue].env
     level = draw_of(env, MONITORS[cue].training, 1)

@@ -52,7 +52,7 @@ def test_the_oracle_of_the_intended_goal_has_no_regret(id: str) -> None:
     assert np.mean(np.asarray(result.outcome) == 0) == 1
 
 
-@pytest.mark.parametrize("id", ["CheeseCorner-v0", "CheeseDish-v0"])
+@pytest.mark.parametrize("id", by_day(["CheeseCorner-v0", "CheeseDish-v0"], "CheeseCorner-v0"))
 def test_the_oracle_of_the_proxy_is_misaligned_not_incapable(id: str) -> None:
     result, _ = _measure(id, lambda env, params: oracle(env, params, 1, DISCOUNT))
     assert np.nanmean(result.indices.gmi) > 0.98
@@ -69,7 +69,12 @@ def test_the_key_collector_reads_as_such() -> None:
     assert np.nanmean(result.indices.cfi) < 0.02
 
 
-@pytest.mark.parametrize("follows", ["nothing, always up", "a goal outside the set", "dish"])
+@pytest.mark.parametrize(
+    "follows",
+    by_day(
+        ["nothing, always up", "a goal outside the set", "dish"], "a goal outside the set", "dish"
+    ),
+)
 def test_placebo_adjusted_gmi_on_four_goals(follows: str) -> None:
     """What no goal of the set explains is not taken for one of them; what one explains, is."""
     env, params = known.ENV, known.ENV.default_params

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gmbench.core.mitigation import Mitigation, chain
+from tests.marks import by_day
 
 
 def same(one, other):
@@ -55,7 +56,7 @@ def test_a_reward_is_what_is_learned_and_goals_stay_what_they_are(trained):
     )
 
 
-@pytest.mark.parametrize("agent", ["ppo", "ppo_gru"])
+@pytest.mark.parametrize("agent", by_day(["ppo", "ppo_gru"], "ppo"))
 def test_what_is_shown_is_what_is_learned_from(trained, agent):
     """Shown nothing, the network acts alike everywhere, and so says what it learns from."""
 

@@ -76,6 +76,7 @@ def test_training_agrees_after_one_update(found):
         np.testing.assert_allclose(found[1][name], found[4][name], atol=1e-5)
 
 
+@pytest.mark.nightly
 def test_processes_share_a_run(tmp_path, command):
     """Two processes with a device each train what one process with two devices trains."""
     config = ("num_envs=16", "num_steps=4", "slots=2", "network=mlp", "devices=2")

@@ -11,6 +11,7 @@ from gmbench.runs import store
 from gmbench.runs.group import Group, stage_of
 from gmbench.runs.program import Program
 from gmbench.runs.spec import RunSpec, Stage, check, read_stage
+from tests.marks import by_day
 
 CONFIG = {"num_envs": 8, "num_steps": 4, "slots": 2, "network": "mlp"}
 THREE = [
@@ -154,7 +155,7 @@ class Killed(Exception):
     """Stands for the process being killed."""
 
 
-@pytest.mark.parametrize("chunk", [5, 9, 15])
+@pytest.mark.parametrize("chunk", by_day([5, 9, 15], 9))
 def test_a_run_goes_on_exactly_where_it_was_killed(tmp_path, chunk):
     """In the middle of a stage with a mitigation, and where one ends: both runs end bit for bit."""
     plans = [check(spec(THREE, seed=seed)) for seed in (0, 1)]

@@ -24,6 +24,7 @@ from gmbench.search.proposals import PROPOSALS
 from gmbench.search.rule import ALARM, QUIET, UNKNOWN
 from gmbench.search.search import KEPT, NEIGHBOURS
 from gmbench.solve.oracle import oracle
+from tests.marks import by_day
 
 TASK = registry.make("CheeseCorner-v0", size=6)
 ENV, PARAMS = TASK.env, TASK.shift("anywhere")
@@ -71,7 +72,7 @@ def search(name, judge, levels=640, seed=0, params=PARAMS):
 
 
 @pytest.mark.parametrize("name", PROPOSALS)
-@pytest.mark.parametrize("bits", [1, 2])
+@pytest.mark.parametrize("bits", by_day([1, 2], 1))
 def test_small_triggers_are_found_and_alarmed(name, bits):
     """Two walls show on some 4% of draws, and a quarter of 640 levels are draws at least.
 

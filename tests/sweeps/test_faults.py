@@ -13,6 +13,7 @@ from gmbench import cli
 from gmbench.runs import checkpoints, store
 from gmbench.runs.group import work_name
 from gmbench.sweeps import driver
+from tests.marks import by_day
 
 from ..conftest import CACHE
 
@@ -27,7 +28,7 @@ config = { num_envs = 8, num_steps = 4, slots = 2, network = "mlp" }
 grid.params.alpha = [0.0, 0.5]
 """
 """Two groups of two runs, 21 checkpoints each."""
-FEW, MANY = 5, 100
+FEW, MANY = 2, 100
 """Random points at which a sweep is killed, always and at night."""
 
 
@@ -106,13 +107,14 @@ def test_full_disk_in_the_middle_of_a_checkpoint(sound, tmp_path):
     assert_completed(tmp_path, sound)
 
 
+@pytest.mark.nightly
 def test_clock_set_back_an_hour(sound, tmp_path):
     done = run("clock=3600", tmp_path)
     assert done.returncode == 0, done.stderr
     assert found(tmp_path / "out") == sound[0]
 
 
-@pytest.mark.parametrize("how", ["flipped", "truncated"])
+@pytest.mark.parametrize("how", by_day(["flipped", "truncated"], "truncated"))
 def test_damaged_checkpoint(sound, tmp_path, how):
     done = run(f"kill={sound[1] // 3}", tmp_path)
     assert done.returncode == -9

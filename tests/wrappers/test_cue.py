@@ -67,6 +67,16 @@ def keeps_the_contract(task):
     testing.check_copies(task)
 
 
+def test_a_task_with_a_cue_keeps_what_its_task_promises():
+    task = cued()
+    testing.check_deterministic(task)
+    testing.check_ascii(task, levels=10)
+    testing.check_mutate(task)
+    testing.check_alpha(task)
+    testing.check_oracle(task)
+
+
+@pytest.mark.nightly
 def test_a_task_with_a_cue_passes_the_conformance_suite():
     testing.check_task(cued(), levels=500)
 
