@@ -89,7 +89,7 @@ class Registry(Generic[T]):
         made_by = definition.func if isinstance(definition, partial) else definition
         alone = [module for _, module in self._found.values()].count(self.module(name)) == 1
         documented = inspect.isclass(made_by) or (inspect.isfunction(made_by) and not alone)
-        source = made_by if documented else sys.modules[self.module(name)]
+        source = made_by if documented else sys.modules.get(self.module(name), made_by)
         return (inspect.getdoc(source) or "").partition("\n")[0]
 
     def __contains__(self, name: str) -> bool:

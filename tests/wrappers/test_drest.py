@@ -97,13 +97,13 @@ def test_the_most_is_that_of_the_listed_states():
         presses = table.pays[..., 1] > 0
         # Short: what presses ends at once, unpaid.
         pays = jnp.where(presses, jnp.float32(0), table.pays[..., 0])
-        short = tabular.Table(
+        short = tabular.Transitions(
             table.after, pays[..., None], (presses | table.ends[..., 0])[..., None]
         )
         # Long: only a press pays, and what it pays is all that is to come.
         after = tabular.optimal_values(table, discount)[:, 0]
         pays = jnp.where(presses, discount * after[table.after], jnp.float32(0))
-        long = tabular.Table(
+        long = tabular.Transitions(
             table.after, pays[..., None], (presses | table.ends[..., 0])[..., None]
         )
         listed = [tabular.optimal_values(each, discount)[start, 0] for each in (short, long)]
