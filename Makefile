@@ -11,8 +11,8 @@ CREATE = $(PYTHON) -m venv .venv
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 endif
 
-# Two workers; the tests of one file stay together (tests/conftest.py), in the order given there.
-TWO = -n 2 --dist loadgroup --no-loadscope-reorder
+# Two workers; which gets which tests, and in what order, is in tests/conftest.py.
+TWO = -n 2 --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test nightly lint types bench-check
@@ -27,7 +27,7 @@ test: .venv/installed-dev  ## Run the tests
 	$(BIN)/python -m pytest $(TWO)
 
 nightly: .venv/installed-dev  ## Run what is too slow for every change (hours)
-	$(BIN)/python -m pytest $(TWO) -m nightly
+	GMBENCH_TEST_COMPILE=full $(BIN)/python -m pytest $(TWO) -m nightly
 
 lint: .venv/installed-dev  ## Check style and formatting
 	$(BIN)/ruff check

@@ -9,6 +9,7 @@ from pathlib import Path
 import hypothesis
 import jax
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parent.parent
 CACHE = Path(os.environ.get("GMBENCH_TEST_CACHE", ROOT / ".cache" / "jax"))
@@ -36,7 +37,7 @@ for name, value in KEEP_ALL.items():
 # The first example compiles, so a deadline per example would only measure the compiler.
 hypothesis.settings.register_profile("gmbench", deadline=None)
 hypothesis.settings.load_profile("gmbench")
-SPLIT = {"test_tasks.py", "test_views.py"}
+SPLIT = {"tests/test_tasks.py", "tests/wrappers/test_views.py"}
 """Files whose tests share nothing, so that the workers may divide them."""
 SECONDS = json.loads((ROOT / "tests" / "durations.json").read_text())
 """How long each file takes, roughly: the longest begin first. A new file begins before all."""
@@ -46,13 +47,23 @@ TRAIN += ("--config", "num_envs=8", "num_steps=4", "slots=2", "--out")
 """A command that trains two tiny runs: 1000 updates in 20 chunks; a folder is to follow."""
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks
 def pytest_collection_modifyitems(items):
-    """Keep a file's tests on one worker, which builds and compiles what they share once."""
-    for item in items:
-        if item.path.name not in SPLIT:
-            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
+    """Begin with the longest files, so that the workers end together."""
     items.sort(key=lambda item: -SECONDS.get(str(item.path.relative_to(ROOT)), 1000))
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist, which need not run
+def pytest_xdist_make_scheduler(config, log):
+    """Keep a file's tests on one worker, which builds and compiles what they share once."""
+    return ByFile(config, log)
+
+
+class ByFile(LoadScopeScheduling):
+    """Hands out a file at a time, and of those that share nothing a test at a time."""
+
+    def _split_scope(self, nodeid):
+        file = nodeid.split("::", 1)[0]
+        return nodeid if file in SPLIT else file
 
 
 @pytest.fixture(scope="session")
