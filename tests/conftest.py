@@ -19,12 +19,14 @@ KEEP_ALL = {
     "jax_persistent_cache_min_entry_size_bytes": -1,
 }
 """What one worker or subprocess compiles, however small, the others need not compile again."""
-QUICK = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+QUICK = (
+    "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+    " --xla_backend_optimization_level=1"
+)
 """XLA's flags that compile in half the time, for tests that mostly compile."""
 
 if os.environ.get("GMBENCH_TEST_COMPILE", "quick") == "quick":
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICK}".strip()
-    KEEP_ALL["jax_disable_most_optimizations"] = True
 
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_dtype_promotion", "strict")

@@ -52,9 +52,9 @@ RECORDED = {
         "halves": "adfc1a46be6e888c18e28e0172ccc448411f58350a66f974bedd36772a0db632",
     },
     "quick": {
-        "ppo": "c480bfd0cf0994a3b619e6c469261920d272585b8dbd5611f1bea1cbb4fe17e6",
-        "ppo_gru": "d4aeca20bc353c8cdb7d56ecc962c142aa5e24d658257eb8b40ccf73da92d33f",
-        "halves": "031c55bef9c25e3b16fe4fe3546f779aac689b91aab92255aa74eb9700dd2ab6",
+        "ppo": "906d267a95c972b15d53c20c9a0e17c3890ebff4dd23c49d775135956d170351",
+        "ppo_gru": "85dd9749c06a68de9a9c1cf24bbe3873efcb13f9a0ace6680fbc79304198a241",
+        "halves": "3d7891af805c4c657feeb7df22f20f02af2a813a2d13f7733ab9db9be483d64e",
     },
 }[os.environ.get("GMBENCH_TEST_COMPILE", "quick")]
 
