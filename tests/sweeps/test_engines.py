@@ -142,6 +142,7 @@ def workers(cluster):
     return [pid for pid, name in named.items() if name.startswith(b"ray::work")]
 
 
+@pytest.mark.nightly
 def test_ray_worker_killed(local, cluster, tmp_path):
     process = start(tmp_path, ray_options(cluster), SLOW)
     wait_for_checkpoint(tmp_path, process)
