@@ -59,11 +59,14 @@ def check_task(task: Task, *, levels: int = 10_000, seed: int = 0) -> None:
         task: the task, at any static size.
         levels: levels drawn from each main distribution (training, its mixtures, the headline
             shift), rounded up to a multiple of 500. Other shifts, and what needs oracles, get 500.
+            With fewer than 10,000, levels are edited twice rather than four times in a row, and
+            nothing is stepped eagerly.
         seed: where the random draws begin.
 
     Raises:
         AssertionError: naming the task, the check and what was found.
     """
+    thorough = levels >= 10_000
     check_identity(task)
     check_docstring(task)
     check_invalid_input(task)
@@ -72,12 +75,12 @@ def check_task(task: Task, *, levels: int = 10_000, seed: int = 0) -> None:
     check_stable_types(task)
     check_one_program(task)
     check_deterministic(task, seed)
-    check_batched(task, seed)
+    check_batched(task, seed, eager=thorough)
     check_gymnax(task, seed)
     check_ascii(task, seed)
     check_picture(task, seed)
     check_solvable(task, levels, seed)
-    check_mutate(task, seed)
+    check_mutate(task, seed, edits=4 if thorough else 2)
     check_alpha(task, levels, seed)
     if not task.env.exact:
         check_planner(task, seed)

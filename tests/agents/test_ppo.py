@@ -81,6 +81,7 @@ def test_gradients_reach_back_through_time():
     assert np.all(gradient[:, ~kept] == 0)
 
 
+@pytest.mark.nightly
 def test_the_trained_policy_carries_its_memory():
     agent = registry.make_agent("ppo_gru")
     config, player, state = begun("ppo_gru")

@@ -84,6 +84,7 @@ def test_other_tasks_have_no_button(group, tmp_path, refused):
     assert "out: " in refused("shutdown", group, "--out", tmp_path / "page.pdf")
 
 
+@pytest.mark.nightly
 def test_a_stored_run_is_measured(tmp_path, answers, capsys, monkeypatch):
     """End to end, on few levels: what it says is tested above and in tests/measure."""
     monkeypatch.setattr("gmbench.measure.levels.COUNT", 16)

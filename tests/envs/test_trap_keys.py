@@ -212,6 +212,7 @@ DRAW = jax.jit(
 )
 
 
+@pytest.mark.nightly
 def test_values_and_depth_are_those_of_the_table_of_all_states():
     """On drawn levels and on edited ones, which have loops; in every state that play reaches."""
 

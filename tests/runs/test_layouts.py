@@ -57,6 +57,7 @@ def found(tmp_path_factory):
     return results
 
 
+@pytest.mark.nightly
 def test_a_group_is_really_spread(found):
     assert found[1]["devices"].tolist() == [1]
     assert found[1]["shards"].tolist() == [4]
@@ -64,11 +65,13 @@ def test_a_group_is_really_spread(found):
     assert found[4]["shards"].tolist() == [1]
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", ["begun", "position", "rho", "outcome"])
 def test_environments_and_evaluation_are_equal_to_the_bit(found, name):
     np.testing.assert_array_equal(found[1][name], found[4][name])
 
 
+@pytest.mark.nightly
 def test_training_agrees_after_one_update(found):
     names = [name for name in found[1] if name.startswith("weights")]
     assert len(names) > 4

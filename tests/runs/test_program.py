@@ -29,6 +29,7 @@ def plain():
     return begun(network="mlp")[2]
 
 
+@pytest.mark.nightly
 def test_devices_share_a_run(plain):
     """Weights stay equal, every device has episodes of its own, and metrics are of them all."""
     program, states, metrics = begun((0, 1), network="mlp", devices=2)

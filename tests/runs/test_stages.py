@@ -155,7 +155,7 @@ class Killed(Exception):
     """Stands for the process being killed."""
 
 
-@pytest.mark.parametrize("chunk", by_day([5, 9, 15], 9))
+@pytest.mark.parametrize("chunk", by_day([5, 9, 15]))
 def test_a_run_goes_on_exactly_where_it_was_killed(tmp_path, chunk):
     """In the middle of a stage with a mitigation, and where one ends: both runs end bit for bit."""
     plans = [check(spec(THREE, seed=seed)) for seed in (0, 1)]

@@ -194,7 +194,7 @@ def newest(folder):
 
 
 @pytest.mark.parametrize("how", by_day(["flipped", "truncated"], "flipped"))
-@pytest.mark.parametrize("name", NEWEST + EVERY)
+@pytest.mark.parametrize("name", by_day([*NEWEST, *EVERY], NEWEST[0]))
 def test_damaged_checkpoint_falls_back_and_says_so(
     group, killed, train, tmp_path, capfd, caplog, name, how
 ):

@@ -114,6 +114,7 @@ def test_clock_set_back_an_hour(sound, tmp_path):
     assert found(tmp_path / "out") == sound[0]
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("how", by_day(["flipped", "truncated"], "truncated"))
 def test_damaged_checkpoint(sound, tmp_path, how):
     done = run(f"kill={sound[1] // 3}", tmp_path)

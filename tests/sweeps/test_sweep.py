@@ -165,6 +165,7 @@ def test_groups_are_even(runs, most, lanes, sizes):
     assert [plan for group in groups for plan in group] == plans
 
 
+@pytest.mark.nightly
 def test_group_is_halved_until_it_fits(monkeypatch):
     plans = [check(spec) for spec in sweep.Sweep(["CheeseCorner-v0"], seeds=4, steps=1).specs()]
     four, one = (grouping.measure(plans, most, 1).bytes for most in (4, 1))

@@ -205,6 +205,7 @@ def test_it_keeps_the_contract():
     assert not hasattr(wrap(BASE, "last+drest90").env, "policy_values")
 
 
+@pytest.mark.nightly
 def test_agents_train_on_it():
     """And the counts go on from one rollout to the next, along with the training state."""
     config = {"num_envs": 16, "num_steps": 16, "slots": 1, "num_minibatches": 2, "network": "mlp"}
