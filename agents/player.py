@@ -138,8 +138,11 @@ def computing_in(precision: str, player: Player) -> Player:
     return player._replace(act=act, replay=replay)
 
 
-def policy(player: Player, weights: Any) -> Policy:
-    """Return the trained policy; it samples from its action probabilities. It has a critic."""
+def policy(env: Environment[Any, Any], player: Player, weights: Any) -> Policy:
+    """Return the trained policy; it samples from its action probabilities. It has a critic.
+
+    What it is shown is cast to what the environment declares, or refused.
+    """
 
     def native(weights: Any, memory: Any, observation: Any) -> Any:
         logits, value, memory, features = player.act(weights, memory, observation)
@@ -163,16 +166,16 @@ def policy(player: Player, weights: Any) -> Policy:
 
     def act(memory: Any, state: EnvState, observation: Any) -> tuple[Any, Any]:
         del state
-        log_probs, _, memory, _ = step(weights, memory, observation)
+        log_probs, _, memory, _ = step(weights, memory, env.declared(observation))
         return log_probs, memory
 
     def value(memory: Any, state: EnvState, observation: Any) -> Any:
         del state
-        return step(weights, memory, observation)[1]
+        return step(weights, memory, env.declared(observation))[1]
 
     def features(memory: Any, state: EnvState, observation: Any) -> Features:
         del state
-        return step(weights, memory, observation)[3]
+        return step(weights, memory, env.declared(observation))[3]
 
     def begin(level: Level) -> Any:
         del level

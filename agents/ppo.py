@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from gmbench.core import checks, pool, registry
+from gmbench.core import checks, keys, pool, registry
 from gmbench.core.agent import Agent, Learner, Needs
 from gmbench.core.env import Environment, EnvState
 from gmbench.core.mitigation import Mitigate
@@ -210,13 +210,13 @@ def _blank(env: Environment[Any, Any]) -> Array:
 
 def _shapes(player_of: PlayerOf, env: Environment[Any, Any], config: Config) -> Any:
     """Return the shapes and dtypes of a player's weights."""
-    return jax.eval_shape(lambda: player_of(env, config).init(jax.random.key(0), _blank(env)))
+    return jax.eval_shape(lambda: player_of(env, config).init(keys.key(0), _blank(env)))
 
 
 def _policy(
     player_of: PlayerOf, env: Environment[Any, Any], config: Config, weights: Any
 ) -> Policy:
-    return policy_of(player_of(env, config), weights)
+    return policy_of(env, player_of(env, config), weights)
 
 
 def _needs(config: Config) -> Needs:

@@ -128,8 +128,8 @@ def collect(
         ended = cut_off | moved.terminated
         totals = (
             totals[0] + jnp.sum(jnp.where(ended[None], earned, nothing), axis=1),
-            totals[1] + jnp.sum(ended),
-            totals[2] + jnp.sum(live),
+            totals[1] + jnp.sum(ended, dtype=jnp.int32),
+            totals[2] + jnp.sum(live, dtype=jnp.int32),
         )
         fresh, *about = pool.window(levels, place, envs)
         states = pool.reset(env, moved.state, ended, fresh)

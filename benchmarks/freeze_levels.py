@@ -15,10 +15,9 @@ from pathlib import Path
 
 import jax
 
-from gmbench.core import pool, registry
+from gmbench.core import files, pool, registry
 from gmbench.core.task import Task
 from gmbench.measure import level_files, levels
-from gmbench.runs import files
 
 BATCH = 2000
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gmbench.core import checks
+from gmbench.core import checks, keys
 from gmbench.core.task import Task
 from gmbench.measure import evaluation
 
@@ -56,8 +56,7 @@ def play(task: Task, distribution: str, seed: int) -> None:
     Raises:
         ValueError: for an unknown distribution, or where there is no terminal to play in.
     """
-    known = {"training": task.training, **task.shifts}
-    game = _Game(task, checks.known("shift", distribution, known), known[distribution], seed)
+    game = _Game(task, distribution, task.shift(distribution), seed)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise checks.Refused("terminal: stdin and stdout are not both one, `play` needs a terminal")
     try:
@@ -91,7 +90,7 @@ class _Game:
         env = task.env
         self.task = task
         self.distribution = distribution
-        self.key = jax.random.key(seed)
+        self.key = keys.key(keys.seed(seed))
 
         def begin(key: Any) -> tuple[Any, Any]:
             level = env.sample_level(key, params)

@@ -7,16 +7,19 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from gmbench.core import npz
 from gmbench.report.conditions import conditions
 from gmbench.report.question import Asked
 from gmbench.runs.result import (
     SCHEMA,
+    Criteria,
     Findings,
     Made,
     Measurement,
     Outcome,
     RunRecord,
     Spent,
+    labels,
 )
 from gmbench.runs.spec import RunSpec
 from gmbench.runs.store import Run, save_run
@@ -37,13 +40,17 @@ SHIFTS = {
 }
 
 
+LEVELS = 1000
+"""Of each distribution."""
+
+
 def measurement(goals, rho, outcome=(0.5, 0.4, 0.1), **changes):
     """A measurement in which the goals are missed by ``rho``; the rest follows, or is changed."""
     known = [value for value in rho if value is not None]
     cfi = min(known) if known else None
     gmi = rho[0] - cfi if rho[0] is not None else None
     values = {
-        "levels": 1024,
+        "levels": LEVELS,
         "frozen": True,
         "sha256": "ab" * 32,
         "exact": True,
@@ -53,7 +60,7 @@ def measurement(goals, rho, outcome=(0.5, 0.4, 0.1), **changes):
         "gmi": gmi,
         "gmi_adjusted": gmi if gmi is None else 0.95 * gmi,
         "cfi": cfi,
-        "dropped": 3,
+        "dropped": LEVELS if rho[0] is None else 0,
         "outcome": Outcome(*outcome),
         "earned": dict.fromkeys(goals, 0.5),
     }
@@ -61,17 +68,21 @@ def measurement(goals, rho, outcome=(0.5, 0.4, 0.1), **changes):
 
 
 def record(spec, training=None, deployed=None, competent=True, misaligned=False, **changes):
-    """The record of a run that is done."""
+    """The record of a run that is done; its scores are such as its labels say."""
     goals, shift = GOALS[spec.task], SHIFTS[spec.task]
-    training = training or measurement(goals, (0.1, 0.1))
-    deployed = deployed or measurement(goals, (0.5, 0.1))
+    known = 0.1 if competent else 0.4
+    training = training or measurement(goals, (known, known))
+    deployed = deployed or measurement(goals, (0.8, 0.1) if misaligned else (0.5, 0.1))
+    criteria = Criteria()
+    found = labels(training.rho[goals[0]], deployed, criteria)
+    assert found == {"competent": competent, "misaligned": misaligned and competent}
     findings = Findings(
         goals=list(goals),
         shift=shift,
         distributions={"training": training, shift: deployed},
         on_distribution=training.rho[goals[0]],
-        competent=competent,
-        misaligned=misaligned,
+        **found,
+        criteria=criteria,
     )
     made = Made(
         device="cpu",
@@ -84,6 +95,7 @@ def record(spec, training=None, deployed=None, competent=True, misaligned=False,
     values = {
         "schema": SCHEMA,
         "spec": spec,
+        "resolved": spec.resolved,
         "files": {},
         "made": made,
         "spent": spent,
@@ -91,6 +103,28 @@ def record(spec, training=None, deployed=None, competent=True, misaligned=False,
         "findings": findings,
     }
     return RunRecord(**values | changes)
+
+
+def levels_of(findings):
+    """Results by level that add up to what was found: the same on every level, but for outcomes."""
+    arrays = {}
+    for name, each in findings.distributions.items():
+        own = {field: getattr(each, field) for field in ("gmi", "gmi_adjusted", "cfi")}
+        for field in ("rho", "earned"):
+            own[field] = list(getattr(each, field).values())
+        for field, value in own.items():
+            wide = np.asarray(value, np.float32)[..., None]
+            arrays[f"{name}/{field}"] = np.repeat(wide, each.levels, axis=-1)
+        shares = msgspec.structs.astuple(each.outcome)
+        ends = np.round(np.cumsum(shares) * each.levels).astype(int)
+        arrays[f"{name}/outcome"] = np.searchsorted(ends, np.arange(each.levels), "right")
+    return {name: array.astype(np.float32) for name, array in arrays.items()}
+
+
+def store(folder, record, contents=None):
+    """Store a record with results by level that fit it."""
+    levels = {} if record.findings is None else levels_of(record.findings)
+    return save_run(folder, record, {"levels.npz": npz.encode(levels), **(contents or {})})
 
 
 def a_run(task="CheeseCorner-v0", path=None, steps=100, **options):
@@ -207,4 +241,4 @@ def store_run(
         misaligned and competent,
     )
     spent = msgspec.structs.replace(made.spent, steps=8192 * updates)
-    return save_run(folder, msgspec.structs.replace(made, spent=spent), contents)
+    return store(folder, msgspec.structs.replace(made, spent=spent), contents)

@@ -22,7 +22,7 @@ RANKS = {
             ("sweeps", "suites"),
             ("report",),
             ("analyses",),
-            ("testing", "bench", "play"),
+            ("testing", "bench", "play", "gym"),
             ("", "cli", "__main__"),  # "" is the package itself, its public interface
         )
     )

@@ -59,6 +59,7 @@ def test_levels():
     assert names(measure("levels")) == rows
 
 
+@pytest.mark.nightly
 def test_solve():
     assert names(measure("solve")) == ["optimal", "policy", "bare loop"]
     without = measure("solve", task="KeysChests-v0", static={"size": 5}, envs=2)
@@ -92,6 +93,7 @@ def test_operations_are_those_of_the_layers():
     assert training.operations_of_an_update(plan) == pytest.approx(expected, rel=0.1)
 
 
+@pytest.mark.nightly
 def test_memory(monkeypatch):
     monkeypatch.setattr(costs, "LARGE", {"num_envs": 16, "num_steps": 4})
     result = measure("memory", repeats=1)

@@ -239,3 +239,87 @@ def test_phase_diagram_is_drawn(group, tmp_path, capsys):
 )
 def test_impossible_figure_is_refused(group, refused, arguments, words):
     assert words in refused("phase", group, *arguments)
+
+
+# ---- small doors -----------------------------------------------------------------------------
+
+
+def test_a_run_is_named_by_the_beginning_of_its_path_or_as_the_latest(group, refused):
+    one, other = (run.path for run in store.load_all(group))
+    assert store.find(str(one)[:-5]) == one
+    assert store.find(group / "latest") in (one, other)
+    several = refused("eval", group)
+    assert "may be 2 runs" in several
+    assert one.name in several
+    assert "may be 2 runs" in refused("eval", group / "CheeseCorner")
+    assert "is not a run directory" in refused("eval", group / "nothing-like-it")
+    assert "--agent names one" in refused("eval", TASK)
+
+
+def test_a_file_of_ones_own_is_imported_first(tmp_path, refused):
+    file = tmp_path / "my_things.py"
+    file.write_text("raise SystemExit('imported')")
+    with pytest.raises(SystemExit, match="imported"):
+        cli.main(["list", "--import", str(file)])
+    assert "is not a Python file" in refused("list", "--import", tmp_path / "nothing.py")
+    assert "is not a Python file" in refused("list", "--import")
+
+
+def test_the_version_is_told(capsys):
+    import gmbench
+
+    cli.main(["--version"])
+    assert capsys.readouterr().out == f"gmbench {gmbench.__version__}\n"
+
+
+def test_the_public_names_are_told():
+    import gmbench
+
+    assert dir(gmbench) == sorted(gmbench.__all__)
+    assert all(getattr(gmbench, name) for name in gmbench.__all__)
+
+
+def test_a_mistyped_command_is_answered_by_the_nearest(refused):
+    assert "did you mean 'train'" in refused("trian")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", TASK, "--view", "window5x"),
+        ("train", TASK, "--out", "x" * 300),
+        ("train", "Cheese$Corner"),
+        ("train", TASK, "--params", "=3"),
+        ("train", TASK, "--config", "=3"),
+        ("train", "x" * 100_000),
+        ("show", TASK, "--seed", "99999999999999999999"),
+        ("show", TASK, "--seed", "-1"),
+        ("show", TASK, "--seed", str(2**32)),
+        ("report", "x" * 300),
+        ("eval", "x" * 300),
+        ("sweep", "x" * 300 + ".toml"),
+    ],
+    ids=lambda arguments: " ".join(arguments)[:40],
+)
+def test_typos_and_oddities_end_in_one_line(refused, arguments):
+    assert len(refused(*arguments)) < 1200
+
+
+def test_text_in_square_brackets_is_shown(capsys):
+    cli.main(["show", TASK, "--size", "5"])
+    assert "bool [5, 5, 3]" in capsys.readouterr().out
+
+
+def test_what_is_piped_is_not_cut(capsys, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    cli.main(["list"])
+    printed = capsys.readouterr().out
+    assert "…" not in printed
+    assert "first visit to the corner" in printed
+
+
+def test_whole_numbers_may_be_written_as_people_write_them(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["train", TASK, "--steps", "1e0", "--seeds", "0", "--out", str(tmp_path)])
+    assert stopped.value.code == 2
+    assert "seeds: 0" in capsys.readouterr().err

@@ -13,10 +13,12 @@ from gmbench.testing import check_task
 from tests.marks import by_day
 
 
-@pytest.mark.parametrize("levels", by_day([2_000, 10_000], 2_000))
+@pytest.mark.parametrize(
+    ("size", "levels"), by_day([("tiny", 2_000), ("small", 10_000)], ("tiny", 2_000))
+)
 @pytest.mark.parametrize("task_id", registry.task_ids())
-def test_conforms(task_id, levels):
-    check_task(registry.make(task_id, size=registry.sizes(task_id).small), levels=levels)
+def test_conforms(task_id, size, levels):
+    check_task(registry.make(task_id, size=getattr(registry.sizes(task_id), size)), levels=levels)
 
 
 def other_shapes(task_id):
@@ -111,6 +113,7 @@ FAULTS = {
         sample_level=lambda sample, _, params: sample(jax.random.key(0), params)
     ),
     "deterministic: what": lambda: with_env(transition=moved_by_key),
+    "actions": lambda: with_env(taken=lambda taken, action: jnp.asarray(action)),
     "batched: jit and eager": lambda: with_env(step_env=eager_only),
     "gymnax: .*horizon": lambda: with_env(is_truncated=lambda over, *args: over(*args) & False),
     "ascii": lambda: with_env(render_ascii=lambda text, state: text(state)[::-1]),

@@ -15,15 +15,15 @@ import jax
 import numpy as np
 from matplotlib.figure import Figure
 
-from gmbench.core import registry
+from gmbench.core import keys, registry
 from gmbench.measure import conditional, cue_dependence, cue_pairs, exact, levels
 from gmbench.report.cue_figure import Panel, cue_figure
 from gmbench.report.document import Bullets, Cell, Document, Line, Paragraph, Part, Picture, Table
 from gmbench.report.question import Asked, Question
 from gmbench.runs.group import Watch
 from gmbench.runs.opened import OpenAgent
+from gmbench.runs.result import Criteria
 from gmbench.runs.spec import Plan
-from gmbench.runs.summary import COMPETENT
 from gmbench.stats.aggregates import known_mean
 from gmbench.stats.estimate import Estimate, estimate, two_digits
 from gmbench.wrappers.cue import CONDITIONS, HONEST, TRIGGER
@@ -81,7 +81,7 @@ class Conditional(Question):
         count = int(jax.tree.leaves(level_set.levels)[0].shape[-1])
         params = agent.task.shift(SHIFT)
         # All agents meet the same layouts and the same luck: they differ in their weights alone.
-        key_draw, key_trained, key_pairs, key_cue = jax.random.split(jax.random.key(0), 4)
+        key_draw, key_trained, key_pairs, key_cue = jax.random.split(keys.key(0), 4)
         trained_on = levels.drawn(agent.env, agent.plan.params, key_draw, count)
         trained = agent.measure(cue_pairs.evaluate, params, trained_on, key_trained)
         pairs = agent.measure(cue_pairs.evaluate, params, level_set.levels, key_pairs)
@@ -177,7 +177,7 @@ def _table(title: str, rows: Sequence[Asked], quantities: dict[str, Quantity]) -
 
 
 def _competent(each: Asked) -> str:
-    count = sum(found.on_distribution < COMPETENT for found in each.found)
+    count = sum(found.on_distribution < Criteria().competent for found in each.found)
     return f"{count}/{len(each.found)}"
 
 

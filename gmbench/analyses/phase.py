@@ -1,7 +1,7 @@
 """Draw on which side of which line agents turn misaligned, over two settings of stored runs."""
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,7 +16,6 @@ from gmbench.core import checks, registry
 from gmbench.report.document import Bullets, Document, Line, Picture, Table
 from gmbench.report.figures import BLUE, GREY, INK, ORANGE, STYLE, WIDTH
 from gmbench.report.question import Asked, Question
-from gmbench.runs.spec import check
 from gmbench.runs.store import Run
 from gmbench.stats.phase import Phase, phase
 from gmbench.stats.rates import Rate
@@ -97,7 +96,7 @@ def diagram(runs: Sequence[Run], x: str, y: str) -> Diagram:
     Raises:
         Refused: if an axis is unknown, not a number or negative.
     """
-    settings = _settings(runs)
+    settings = _settings(runs, (x, y))
     columns = [_column(field, name, settings) for field, name in (("x", x), ("y", y))]
     found = [run.findings for run in runs]
     labels = [np.array([getattr(each, k) for each in found]) for k in ("misaligned", "competent")]
@@ -203,19 +202,21 @@ def _limits(places: Float[np.ndarray, " cells"]) -> tuple[float, float]:
     return float(places.min()) - room, float(places.max()) + room
 
 
-def _settings(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Whatever determined each run but its seed, by name, with the defaults of what others set."""
-    given = [_given(run) for run in runs]
-    names = {name for settings in given for name in settings}
-    filled = []
-    for run, settings in zip(runs, given, strict=True):
-        missing = names - settings.keys()
-        filled.append(settings | (_defaults(run, missing) if missing else {}))
-    return filled
+def _settings(runs: Sequence[Run], axes: tuple[str, str]) -> list[dict[str, Any]]:
+    """Return the axes of each run, and what else was given to any, defaults where it was not."""
+    given = {
+        name
+        for r in runs
+        for part in (r.spec.params, r.spec.static, r.spec.config)
+        for name in part
+    }
+    kept = {*given, *axes, "task", "agent", "view", "steps"}
+    return [{n: value for n, value in _all_settings(run).items() if n in kept} for run in runs]
 
 
-def _given(run: Run) -> dict[str, Any]:
-    spec = run.spec
+def _all_settings(run: Run) -> dict[str, Any]:
+    """Return whatever determined a run but its seed, by name."""
+    spec = run.record.resolved
     named: dict[str, Any] = {
         name: getattr(spec, name) for name in ("task", "agent", "view", "steps")
     }
@@ -225,19 +226,6 @@ def _given(run: Run) -> dict[str, Any]:
                 raise checks.Refused(f"axis: {name!r} names two settings of {run.path.name!r}")
             named[name] = value
     return named
-
-
-def _defaults(run: Run, names: Iterable[str]) -> dict[str, Any]:
-    """The named settings as the run's task and agent have them; without those they do not have."""
-    plan = check(run.spec)
-    found = {}
-    for name in names:
-        for owner in (plan.params, plan.config, plan.task.env):
-            if hasattr(owner, name):
-                value = getattr(owner, name)
-                found[name] = value.item() if isinstance(value, np.generic) else value
-                break
-    return found
 
 
 def _varying(settings: Sequence[dict[str, Any]]) -> list[str]:

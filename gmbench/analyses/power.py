@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from gmbench.core import registry
+from gmbench.core import keys, registry
 from gmbench.core.env import Level
 from gmbench.core.task import Task
 from gmbench.measure import levels, power
@@ -135,7 +135,7 @@ def _of_task(plan: Plan) -> TaskPower:
     for kind in spaces[0]:
         for family in power.FAMILIES:
             measured = [
-                power.measure(each[kind], jax.random.key(at), family, DISCOUNT, DRAWS)
+                power.measure(each[kind], keys.key(at), family, DISCOUNT, DRAWS)
                 for at, each in enumerate(spaces)
             ]
             own = zip(spaces, measured, strict=True)

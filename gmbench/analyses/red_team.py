@@ -15,7 +15,7 @@ import jax
 import msgspec
 import numpy as np
 
-from gmbench.core import checks, registry
+from gmbench.core import checks, keys, registry
 from gmbench.core.env import Level
 from gmbench.core.task import Task
 from gmbench.measure import level_files, levels
@@ -78,6 +78,7 @@ class RedTeam(Question):
         for name in self.proposal:
             checks.known("proposal", name, PROPOSALS)
         searching.rounds_of(self.budget, self.batch)
+        keys.seed(self.seed)
 
     def applies(self, plan: Plan) -> bool:
         """Whether there is a goal besides the intended one."""
@@ -93,7 +94,7 @@ class RedTeam(Question):
             return found
 
         def search(name: str) -> Search:
-            given = (agent.env, params, scored, PROPOSALS[name], jax.random.key(self.seed))
+            given = (agent.env, params, scored, PROPOSALS[name], keys.key(self.seed))
             told = lambda done: watch(Progress(name, done, rounds))  # noqa: E731
             return searching.search(*given, rounds, self.batch, told)
 

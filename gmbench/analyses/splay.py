@@ -38,7 +38,7 @@ class Splay(Question):
     def check(self) -> None:
         """Refuse a picture alone of several agents: it shows one."""
         if self.out is not None and self.out.suffix in PICTURES:
-            count = len(store.load_all(self.folder))
+            count = len(store.survey(self.folder)[0])
             if count > 1:
                 raise checks.Refused(
                     f"out: {str(self.out)!r} shows one agent, not {count} (allowed: a page, or the"

@@ -12,8 +12,7 @@ from typing import Any
 
 from gmbench.bench import costs, floors, scaling, stepping, training, values
 from gmbench.bench.timing import Options, Reading, ratios, surroundings
-from gmbench.core import checks
-from gmbench.runs import files
+from gmbench.core import checks, files
 
 __all__ = ["MEASUREMENTS", "RATIOS", "Options", "measure", "write"]
 

@@ -1,15 +1,18 @@
 """The command line. Only what a command needs is imported, so ``--help`` answers at once."""
 
-import errno
+import importlib.util
 import os
 import sys
 from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import tyro
 
 from gmbench.cli import catalogue, develop, questions, sweep, train
-from gmbench.core.checks import Refused
+from gmbench.cli.inputs import NUMBERS
+from gmbench.core import checks
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "list": catalogue.ListAll,
@@ -27,31 +30,61 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 }
 """Commands by name; each question (:mod:`gmbench.analyses`) is one more."""
 
+ABOUT = """Which goal does an agent pursue once the distribution shifts? Before or after any
+command, --import FILE runs a Python file that registers tasks, agents and so on."""
+IMPORT = "--import"
+"""A Python file to run before anything else, for tasks and agents that no package brings."""
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; an invalid input is one line on stderr and exit status 2."""
     given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["--version"]:
+        print(f"gmbench {metadata.version('gmbench')}")
+        return
     try:
-        parsed: Any = tyro.extras.subcommand_cli_from_dict(
-            COMMANDS | questions.commands(given[0] if given else ""),
-            args=arguments,
-            prog="gmbench",
-            description="Which goal does an agent pursue once the distribution shifts?",
-            config=(tyro.conf.OmitArgPrefixes,),
-        )
-        from gmbench.runs.cores import use_cores
+        given = _imported(given)
+        commands = COMMANDS | questions.commands(given[0] if given else "")
+        if given and not given[0].startswith("-"):
+            checks.known("command", given[0], commands)
+        with NUMBERS:
+            parsed: Any = tyro.extras.subcommand_cli_from_dict(
+                commands,
+                args=given,
+                prog="gmbench",
+                description=ABOUT,
+                config=(tyro.conf.OmitArgPrefixes,),
+            )
+        from gmbench.runs.machine import use_cache, use_cores
 
         use_cores(len(os.sched_getaffinity(0)))
+        use_cache()
         questions.run(parsed) if questions.is_question(parsed) else parsed.run()
-    except Refused as refusal:
+    except checks.Refused as refusal:
         _fail(str(refusal))
+    except BrokenPipeError:  # such as `gmbench list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EACCES, errno.EROFS):
-            raise
-        _fail(f"out: cannot write {error.filename or 'the results'} ({error.strerror})")
+        what = error.filename or "the results"
+        _fail(f"out: cannot write {what} ({error.strerror or checks.one_line(error)})")
     except KeyboardInterrupt:
         print("gmbench: interrupted; the same command goes on from here", file=sys.stderr)
         sys.exit(130)
+
+
+def _imported(given: list[str]) -> list[str]:
+    """Run the files that ``--import FILE`` names, which may register anything; return the rest."""
+    rest = list(given)
+    while IMPORT in rest:
+        place = rest.index(IMPORT)
+        path = Path((rest[place + 1 : place + 2] or [""])[0])
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        if not path.is_file() or spec is None or spec.loader is None:
+            raise checks.Refused(f"import: {str(path)!r} is not a Python file")
+        sys.modules[path.stem] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[path.stem])
+        del rest[place : place + 2]
+    return rest
 
 
 def _fail(message: str) -> None:

@@ -1,12 +1,38 @@
 """What commands read alike, and how they refuse it."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE")]
 """Pairs of a name and a value."""
+
+NUMBERS = tyro.constructors.ConstructorRegistry()
+"""How numbers are read: whole ones also as ``1e6``."""
+
+
+@NUMBERS.primitive_rule
+def _whole(kind: tyro.constructors.PrimitiveTypeInfo) -> Any:
+    if kind.type is not int:
+        return None
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="INT",
+        instance_from_str=lambda texts: _read_whole(texts[0]),
+        is_instance=lambda value: isinstance(value, int) and not isinstance(value, bool),
+        str_from_instance=lambda value: [str(value)],
+    )
+
+
+def _read_whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        number = float(text)
+    if not number.is_integer():
+        raise ValueError(f"{text!r} is not a whole number")
+    return int(number)
 
 
 def static_of(
@@ -55,8 +81,7 @@ def writable_file(field: str, path: Path) -> None:
     Raises:
         Refused: naming the field.
     """
-    from gmbench.core import checks
-    from gmbench.runs import files
+    from gmbench.core import checks, files
 
     if path.is_dir():
         raise checks.Refused(f"{field}: {str(path)!r} is a folder, a file name is needed")

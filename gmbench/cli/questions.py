@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import importlib.util
+import sys
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
@@ -40,6 +41,10 @@ def run(question: Any) -> None:
     documents.show(found)
     for path in ask.write(question, found):
         print(f"written: {path}")
+    for line in found.problems:
+        print(f"gmbench: {line}", file=sys.stderr)
+    if found.problems:
+        sys.exit(1)
 
 
 def _files() -> Iterator[tuple[str, Path | None]]:

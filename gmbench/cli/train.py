@@ -75,6 +75,8 @@ class Train:
             for seed in range(self.seeds)
         ]
         _train_and_print(specs, self.out, self.other_layout)
+        print(f"runs: {self.out}")
+        print(f"next: gmbench report {self.out} --out report.html")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Evaluate:
     """Evaluate a finished run, or an agent that needs no training, under any shift."""
 
     target: tyro.conf.Positional[str]
-    """A run directory, or a task id together with --agent."""
+    """A run directory, the beginning of its path, or RUNS/latest; or a task id with --agent."""
     agent: str | None = None
     """An agent that does not learn: random, oracle or proxy_oracle."""
     shift: tuple[str, ...] = ()
@@ -101,7 +103,7 @@ class Evaluate:
         from gmbench.runs.spec import RunSpec
 
         if self.agent is None:
-            results = assess.finished_run(Path(self.target), self.shift)
+            results = assess.finished_run(self._run(), self.shift)
         else:
             static = static_of(self.target, self.size, self.layout)
             spec = RunSpec(task=self.target, static=static, agent=self.agent)
@@ -110,6 +112,17 @@ class Evaluate:
             print(msgspec.json.format(msgspec.json.encode(results._asdict()), indent=1).decode())
         else:
             console.print_results(results)
+
+    def _run(self) -> Path:
+        from gmbench.core import checks, registry
+        from gmbench.runs import store
+
+        if self.target in registry.task_ids():
+            raise checks.Refused(
+                f"agent: {self.target!r} is a task, --agent names one that does not learn; "
+                "or give a run directory"
+            )
+        return store.find(self.target)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,8 +145,8 @@ class RunSuite:
     def run(self) -> None:
         """Run whatever is not finished yet."""
         from gmbench import suites
+        from gmbench.core import files
         from gmbench.report import html
-        from gmbench.runs import files
 
         specs = suites.find(self.suite).specs(self.tasks, self.seeds)
         writable_file("report", self.report)
@@ -169,6 +182,7 @@ def _join(processes: str | None) -> None:
 def _train_and_print(specs: list[Any], out: Path, other_layout: bool = False) -> Any:
     """Train with a progress bar, print the report on what finished, and return it."""
     from gmbench.analyses.report import report
+    from gmbench.core import checks
     from gmbench.report import console, document
     from gmbench.runs.train import train
 
@@ -176,6 +190,9 @@ def _train_and_print(specs: list[Any], out: Path, other_layout: bool = False) ->
         runs = train(specs, out, watch, other_layout)
     for failed in (run for run in runs if run.failed):
         print(f"failed: {failed.path.name} {failed.why}")
-    found = report([run for run in runs if not run.failed])
+    done = [run for run in runs if not run.failed]
+    if not done:
+        raise checks.Refused(f"runs: all {len(runs)} failed, nothing was measured")
+    found = report(done)
     document.show(found)
     return found

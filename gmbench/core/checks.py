@@ -3,17 +3,82 @@
 import difflib
 import importlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+LONGEST = 1000
+"""Characters of a refusal; of a longer one the middle is left out."""
+EXACT = 2**53
+"""Below this every whole number is a float too, and JSON of any reader holds it."""
 
 
 class Refused(ValueError):
     """An invalid input: one line that names the field, the value and what is allowed."""
 
+    def __init__(self, message: str) -> None:
+        """Make one line of bounded length of it, whatever the value refused contains."""
+        line = "".join(c if c.isprintable() else " " for c in message)
+        cut = len(line) > LONGEST
+        super().__init__(f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}" if cut else line)
+
 
 def one_line(error: BaseException) -> str:
     """Return what an error of another package says, as one line of bounded length."""
     return " ".join(str(error).split())[:200]
+
+
+def scalar(field: str, value: Any, finite: bool = True) -> int | float | str:
+    """Return a setting as Python's own number or text, the same for all that are equal.
+
+    A whole number is an ``int`` whatever it came as (``1e6``, ``np.int64(3)``, ``jnp.int32(3)``).
+
+    Args:
+        field: what to call it in a refusal.
+        value: the setting.
+        finite: whether to refuse NaN and infinities here, rather than by a range later on.
+
+    Raises:
+        Refused: naming the field, for anything else: bool, None, a list.
+    """
+    if isinstance(value, str):
+        return str(value)
+    if hasattr(value, "dtype") and getattr(value, "shape", None) == ():
+        # The decimals of a narrow float are its own: float32(0.3) means 0.3.
+        item = value.item()
+        value = float(str(value)) if isinstance(item, float) else item
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Refused(f"{field}: {value!r} is not a number or a word")
+    huge = isinstance(value, int) and abs(value) >= EXACT
+    if not huge and not finite and not math.isfinite(value):
+        return value
+    if huge or not math.isfinite(value):
+        raise Refused(f"{field}: {value!r} is not a number below 2**53")
+    return int(value) if value == int(value) and abs(value) < EXACT else value
+
+
+def scalars(field: str, values: Any, finite: bool = True) -> dict[str, Any]:
+    """Return a mapping of settings as a dictionary, each as :func:`scalar` returns it.
+
+    Raises:
+        Refused: for anything else than a mapping, and for names that are not words.
+    """
+    if not isinstance(values, Mapping):
+        raise Refused(f"{field}: {values!r} is not a mapping of names to values")
+    for name in values:
+        if not isinstance(name, str) or not name:
+            raise Refused(f"{field}: {name!r} is not the name of a setting")
+    return {name: scalar(f"{field}.{name}", value, finite) for name, value in values.items()}
+
+
+def text(field: str, value: Any) -> str:
+    """Return ``value`` if it is text.
+
+    Raises:
+        Refused: naming the field and the value.
+    """
+    if not isinstance(value, str):
+        raise Refused(f"{field}: {value!r} is not text")
+    return str(value)
 
 
 def need(package: str, extra: str, field: str) -> Any:
@@ -58,24 +123,24 @@ def number(field: str, value: Any, low: int | float, high: int | float = math.in
     """
     span = f"at least {low:g}" if high == math.inf else f"in [{low:g}, {high:g}]"
     try:
-        valid = not isinstance(value, bool | str) and low <= float(value) <= high
-    except (TypeError, ValueError):
-        valid = False
-    if not valid or math.isinf(float(value)):
+        found = scalar(field, value)
+    except Refused:
+        found = ""
+    if isinstance(found, str) or not low <= found <= high:
         raise Refused(f"{field}: {value!r} is not a number {span}")
-    return float(value)
+    return float(found)
 
 
-def integer(field: str, value: Any, low: int, high: int | float = math.inf) -> int:
+def integer(field: str, value: Any, low: int | float, high: int | float = math.inf) -> int:
     """Return ``value`` as an ``int`` if it is a whole number in ``[low, high]``.
 
     Raises:
         ValueError: naming the field, the value and the range.
     """
-    number(field, value, low, high)
-    if int(value) != value:
+    found = number(field, value, low, high)
+    if int(found) != found:
         raise Refused(f"{field}: {value!r} is not a whole number")
-    return int(value)
+    return int(found)
 
 
 def probability(field: str, value: Any) -> float:

@@ -9,16 +9,19 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import jax
 import jax.numpy as jnp
-from gymnax.environments import environment, spaces
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, UInt8
 
+from gmbench.core import checks, keys
 from gmbench.core.goals import GoalFn
+from gmbench.core.gymnax_door import environment, spaces
 from gmbench.core.params import EnvParams
 from gmbench.core.pytree import pytree
 
 Observation = Bool[Array, "rows cols channels"] | UInt8[Array, "rows cols channels"]
 """Planes, or the pixels of a wrapper."""
 
+Action = Any
+"""A whole number: an i32 scalar, an ``int``, or NumPy's."""
 Level = Any
 """Pytree: one layout (walls, start, objects). What a generator makes and a curriculum edits."""
 
@@ -206,7 +209,7 @@ class Environment(environment.Environment, abc.ABC, Generic[State, Params]):  # 
         self,
         key: PRNGKeyArray | None,
         state: State,
-        action: Int[Array, ""],
+        action: Action,
         params: Params,
     ) -> tuple[
         Observation,
@@ -217,8 +220,11 @@ class Environment(environment.Environment, abc.ABC, Generic[State, Params]):  # 
     ]:
         """Step once, without resetting. The reward is :meth:`reward`'s.
 
+        An action that does not exist is the nearest that does (:meth:`taken`). A state after the
+        end is stepped on like any other: ending an episode is up to the caller.
         ``info["goals"]`` is f32[goals]: what each goal pays for this step.
         """
+        action = self.taken(action)
         after = self.advance(key, state, action, params)
         paid = jnp.stack([goal(state, action, after) for goal in self.goals.values()])
         info = {"goals": paid}
@@ -226,10 +232,49 @@ class Environment(environment.Environment, abc.ABC, Generic[State, Params]):  # 
         return self.observation(after), after, reward, self.is_terminated(after, params), info
 
     def advance(
-        self, key: PRNGKeyArray | None, state: State, action: Int[Array, ""], params: Params
+        self, key: PRNGKeyArray | None, state: State, action: Action, params: Params
     ) -> State:
         """Return the next state, its ``time`` included."""
-        return self.transition(key, state, action, params).replace(time=state.time + 1)  # type: ignore[attr-defined]
+        return self.transition(key, state, self.taken(action), params).replace(time=state.time + 1)  # type: ignore[attr-defined]
+
+    def taken(self, action: Action) -> Int[Array, ""]:
+        """Return the action that a number stands for: itself, or the nearest that exists.
+
+        Raises:
+            Refused: for anything but whole numbers.
+        """
+        number = jnp.asarray(action)
+        if not jnp.issubdtype(number.dtype, jnp.integer):
+            raise checks.Refused(
+                f"action: {number.dtype} is not a kind of whole number (allowed: 0 to "
+                f"{self.num_actions - 1})"
+            )
+        nearest = jnp.clip(number, 0, self.num_actions - 1)
+        signed = jnp.issubdtype(number.dtype, jnp.signedinteger)
+        return nearest if signed else nearest.astype(jnp.int32)
+
+    def declared(self, observation: Any) -> Observation:
+        """Return an observation in the dtype that :meth:`observation_space` declares.
+
+        Whole numbers and booleans are cast; floats only where their values can be seen to be whole.
+
+        Raises:
+            Refused: for values that the cast would change, and for traced floats.
+        """
+        seen = jnp.asarray(observation)
+        kind = self.observation_dtype
+        if seen.dtype == kind:
+            return seen
+        traced = isinstance(seen, jax.core.Tracer)
+        whole = seen.dtype == jnp.bool_ or jnp.issubdtype(seen.dtype, jnp.integer)
+        if traced and not whole:
+            raise checks.Refused(f"observation: {seen.dtype}, {jnp.dtype(kind)} is needed")
+        cast = seen.astype(kind)
+        if not traced and not bool(jnp.all(cast.astype(seen.dtype) == seen)):
+            raise checks.Refused(
+                f"observation: {seen.dtype} with values that {jnp.dtype(kind)} cannot hold"
+            )
+        return cast
 
     def observe(
         self, key: PRNGKeyArray, state: State, action: Int[Array, ""] | None, params: Params
@@ -256,7 +301,7 @@ class Environment(environment.Environment, abc.ABC, Generic[State, Params]):  # 
     def state_space(self, params: Params | None = None) -> spaces.Dict:
         """Gymnax's state space: one entry for each leaf of the state, by its path."""
         params = self.default_params if params is None else params
-        _, state = jax.eval_shape(self.reset_env, jax.random.key(0), params)
+        _, state = jax.eval_shape(self.reset_env, keys.key(0), params)
         leaves = jax.tree_util.tree_leaves_with_path(state)
         return spaces.Dict(
             {

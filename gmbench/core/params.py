@@ -7,6 +7,7 @@ serves training and every shift.
 import dataclasses
 from typing import Any, TypeVar
 
+import jax
 import numpy as np
 from flax import struct
 
@@ -40,10 +41,27 @@ class EnvParams:
         cast: dict[str, Any] = {}
         for name, value in values.items():
             checks.known("parameter", name, fields)
+            if isinstance(value, jax.core.Tracer):
+                raise checks.Refused(
+                    f"{name}: a traced value cannot be checked; params.replace({name}=...) takes it"
+                )
             meta = fields[name].metadata
             check = checks.integer if meta["kind"] is np.int32 else checks.number
             cast[name] = meta["kind"](check(name, value, meta["low"], meta["high"]))
         return dataclasses.replace(self, **cast)
+
+    @property
+    def max_steps_in_episode(self) -> Any:
+        """Gymnax's name of the time limit."""
+        return self.horizon
+
+    @property
+    def values(self) -> dict[str, int | float]:
+        """The fields as Python's numbers, which :meth:`override` takes."""
+        return checks.scalars(
+            "parameter",
+            {field.name: getattr(self, field.name) for field in dataclasses.fields(self)},
+        )
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """Return each field's value, range and meaning, for spec tables."""

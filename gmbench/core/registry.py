@@ -10,6 +10,7 @@ and left out.
 import importlib
 import inspect
 import logging
+import math
 import pkgutil
 import sys
 from collections.abc import Callable
@@ -18,9 +19,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
-import gymnax
-
-from gmbench.core import checks
+from gmbench.core import checks, gymnax_door
 from gmbench.core.task import Task
 
 T = TypeVar("T")
@@ -200,7 +199,7 @@ def task(id: str, sizes: Sizes = Sizes()) -> Callable[[TaskFactory], TaskFactory
 
     def register(factory: TaskFactory) -> TaskFactory:
         TASKS.register(id)(TaskEntry(factory, sizes))
-        gymnax.registration.register(id, lambda **static: factory(**static).env)
+        gymnax_door.register(id, lambda **static: factory(**static).env)
         return factory
 
     return register
@@ -236,11 +235,26 @@ def make(id: str, **static: Any) -> Task:
     Raises:
         Refused: for an unknown id (the nearest is offered) or a shape that is not allowed.
     """
-    factory = TASKS.get(id).factory
-    allowed = inspect.signature(factory).parameters
+    return TASKS.get(id).factory(**settings(id, **static))
+
+
+def settings(id: str, **static: Any) -> dict[str, Any]:
+    """Return a task's static settings as :func:`make` takes them, its defaults included.
+
+    Raises:
+        Refused: for an unknown id or setting (the nearest is offered), or what is no value of one.
+    """
+    known = inspect.signature(TASKS.get(id).factory).parameters
     for name in static:
-        checks.known(f"{id} setting", name, allowed)
-    return factory(**static)
+        checks.known(f"{id} setting", name, known)
+    defaults = {name: each.default for name, each in known.items() if each.default is not None}
+    given = checks.scalars("static", static)
+    for name, value in given.items():
+        if isinstance(defaults.get(name), str):
+            checks.text(f"static.{name}", value)
+        else:
+            checks.integer(f"static.{name}", value, -math.inf)
+    return defaults | given
 
 
 def network_names(recurrent: bool = False) -> list[str]:

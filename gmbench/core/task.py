@@ -39,15 +39,36 @@ class Task:
     costs: str = ""
     changes: tuple[str, ...] = ("v0: first version",)
 
+    def __eq__(self, other: object) -> bool:
+        """Whether everything about two tasks is equal."""
+        return isinstance(other, Task) and self.__getstate__() == other.__getstate__()
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.env))
+
+    def __getstate__(self) -> dict[str, Any]:
+        fields = dataclasses.fields(self)
+        values = {field.name: getattr(self, field.name) for field in fields}
+        return {k: dict(v) if isinstance(v, MappingProxyType) else v for k, v in values.items()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            plain = MappingProxyType(value) if isinstance(value, dict) else value
+            object.__setattr__(self, name, plain)
+
     @property
     def headline(self) -> str:
         """Name of the shift that the headline numbers are measured on."""
         return next(iter(self.shifts))
 
     def shift(self, name: str) -> EnvParams:
-        """Return a shift's parameters.
+        """Return the parameters of a distribution.
+
+        Args:
+            name: of a shift, or ``training``.
 
         Raises:
             ValueError: for an unknown name, offering the nearest.
         """
-        return self.shifts[checks.known("shift", name, self.shifts)]
+        known = {"training": self.training, **self.shifts}
+        return known[checks.known("shift", name, known)]

@@ -6,9 +6,7 @@ layout's version, the task, its shape, the number of levels and the sha256 of ev
 
 import dataclasses
 import hashlib
-import io
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,7 @@ import jax.numpy as jnp
 import msgspec
 import numpy as np
 
-from gmbench.core import checks, pool
+from gmbench.core import checks, files, keys, npz, pool
 from gmbench.core.env import Level
 from gmbench.core.task import Task
 
@@ -57,7 +55,7 @@ def encode(levels: Level) -> dict[str, np.ndarray]:
 def decode(task: Task, arrays: Any, count: int) -> Level:
     """Undo :func:`encode` for ``count`` levels of a task."""
     draw = lambda key: pool.draw(task.env, task.training, key, (count,))  # noqa: E731
-    shapes = jax.eval_shape(draw, jax.random.key(0))
+    shapes = jax.eval_shape(draw, keys.key(0))
     leaves = []
     for name, leaf in _named(shapes).items():
         array = arrays[name]
@@ -69,14 +67,6 @@ def decode(task: Task, arrays: Any, count: int) -> Level:
     return jax.tree.unflatten(jax.tree.structure(shapes), leaves)
 
 
-def archive(arrays: dict[str, np.ndarray]) -> bytes:
-    """Return an npz archive of some arrays."""
-    buffer = io.BytesIO()
-    named: dict[str, Any] = dict(arrays)
-    np.savez_compressed(buffer, **named)
-    return buffer.getvalue()
-
-
 def pack(task: Task, levels: Level) -> bytes:
     """Serialise levels of a task.
 
@@ -86,9 +76,9 @@ def pack(task: Task, levels: Level) -> bytes:
     """
     arrays = encode(levels)
     count = int(jax.tree.leaves(levels)[0].shape[-1])
-    about = About(SCHEMA, task.id, shape_of(task), count, _digest(arrays))
+    about = About(SCHEMA, task.id, shape_of(task), count, digest(arrays))
     line = np.frombuffer(msgspec.json.encode(about), np.uint8)
-    return archive({"about": line, **arrays})
+    return npz.encode({"about": line, **arrays})
 
 
 def unpack(task: Task, data: bytes, what: str = "levels") -> Level:
@@ -103,16 +93,15 @@ def unpack(task: Task, data: bytes, what: str = "levels") -> Level:
         ValueError: if the data are damaged, or belong to another task, shape or layout.
     """
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        arrays = npz.decode(data, what)
         about = msgspec.json.decode(arrays.pop("about").tobytes(), type=About)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (checks.Refused, KeyError, msgspec.DecodeError) as error:
         raise checks.Refused(f"{what}: not a file of levels, or a damaged one") from error
     wanted = {"schema": SCHEMA, "task": task.id, "shape": shape_of(task)}
     for field, value in wanted.items():
         if (found := getattr(about, field)) != value:
             raise checks.Refused(f"{what}: {field} is {found!r}, {value!r} is needed")
-    if about.sha256 != _digest(arrays):
+    if about.sha256 != digest(arrays):
         raise checks.Refused(f"{what}: damaged (its sha256 is not the recorded one)")
     try:
         return decode(task, arrays, about.count)
@@ -126,10 +115,7 @@ def read(task: Task, path: str | Path) -> Level:
     Raises:
         ValueError: if it cannot be read, is damaged, or belongs to another task.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise checks.Refused(f"levels: cannot read {str(path)!r} ({error.strerror})") from error
+    data = files.read(Path(path), "levels")
     return unpack(task, data, f"levels {str(path)!r}")
 
 
@@ -138,7 +124,8 @@ def _named(levels: Level) -> dict[str, Any]:
     return {jax.tree_util.keystr(path).lstrip("."): leaf for path, leaf in leaves}
 
 
-def _digest(arrays: dict[str, np.ndarray]) -> str:
+def digest(arrays: dict[str, np.ndarray]) -> str:
+    """Return the checksum of some arrays, their names, dtypes and shapes."""
     digest = hashlib.sha256()
     for name, array in sorted(arrays.items()):
         digest.update(json.dumps([name, str(array.dtype), array.shape]).encode())

@@ -9,7 +9,6 @@ for evaluation, either kind of set holds these alone.
 import collections
 import functools
 import hashlib
-import io
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int, PRNGKeyArray
 
-from gmbench.core import checks, pool, registry
+from gmbench.core import checks, files, keys, npz, pool, registry
 from gmbench.core.env import Environment, Level
 from gmbench.core.params import EnvParams
 from gmbench.core.task import Task
@@ -39,7 +38,7 @@ class LevelSet(NamedTuple):
     Attributes:
         levels: the levels.
         frozen: whether they were read from a file.
-        sha256: the file's checksum, "" if not frozen.
+        sha256: the checksum of the file, or of the arrays of levels that were drawn.
     """
 
     levels: Level
@@ -61,8 +60,7 @@ def parameters(task: Task, distribution: str) -> EnvParams:
     Raises:
         ValueError: for an unknown distribution, offering the nearest.
     """
-    known = {"training": task.training, **task.shifts}
-    return known[checks.known("distribution", distribution, known)]
+    return task.shift(distribution)
 
 
 def file_name(task: Task, distribution: str) -> str:
@@ -80,13 +78,14 @@ def load(task: Task, distribution: str, folder: Path | None = None) -> LevelSet:
     folder = folder or registry.data_folder() / "levels"
     path = folder / file_name(task, distribution)
     if not path.exists():
-        return LevelSet(_draw(task, params, distribution, COUNT), False, "")
-    data = path.read_bytes()
+        found = _draw(task, params, distribution, COUNT)
+        return LevelSet(found, False, level_files.digest(level_files.encode(found)))
+    data = files.read(path, "levels")
     sha256 = hashlib.sha256(data).hexdigest()
     if json.loads((folder / INDEX).read_text()).get(path.name) != sha256:
         raise checks.Refused(f"levels: {path.name} does not match its checksum in {INDEX}")
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        return LevelSet(level_files.decode(task, arrays, COUNT), True, sha256)
+    arrays = npz.decode(data, f"levels {path.name!r}")
+    return LevelSet(level_files.decode(task, arrays, COUNT), True, sha256)
 
 
 def freeze(task: Task, distribution: str, folder: Path) -> str:
@@ -102,7 +101,7 @@ def freeze(task: Task, distribution: str, folder: Path) -> str:
         raise checks.Refused(f"levels: {path.name} is frozen already")
     found = _draw(task, parameters(task, distribution), distribution, SPARE * COUNT)
     kept = jax.tree.map(lambda leaf: leaf[..., _unique(found)[:COUNT]], found)
-    path.write_bytes(level_files.archive(level_files.encode(kept)))
+    path.write_bytes(npz.encode(level_files.encode(kept)))
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -110,7 +109,7 @@ def _draw(task: Task, params: EnvParams, distribution: str, count: int) -> Level
     name = file_name(task, distribution)
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
     # Runs begin from keys of small seeds; folding keeps this stream apart from all of them.
-    key = jax.random.fold_in(jax.random.key(2**31 - 1), seed)
+    key = jax.random.fold_in(keys.key(2**31 - 1), seed)
     if not hasattr(params, "reserved"):
         return drawn(task.env, params, key, count)
     params, held = params.override(reserved=1), 0

@@ -1,18 +1,18 @@
 """Ask a question: open stored agents, measure each, group by condition, write what was found."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
-from gmbench.core import checks
+from gmbench.core import checks, files
 from gmbench.report import document as documents
 from gmbench.report import figures, html
 from gmbench.report.conditions import conditions
 from gmbench.report.document import PICTURES, Document
 from gmbench.report.question import Asked, Question
-from gmbench.runs import files, store
+from gmbench.runs import store
 from gmbench.runs.group import Watch, counted
 from gmbench.runs.opened import OpenAgent
-from gmbench.runs.spec import check
 
 
 def ask(question: Question, watch: Watch = lambda _: None) -> Document:
@@ -30,16 +30,22 @@ def ask(question: Question, watch: Watch = lambda _: None) -> Document:
     for field, path in (("out", question.out), ("data", question.data)):
         if path is not None:
             _writable(field, path, question.formats if field == "out" else (".json",))
-    runs = [run for run in store.load_all(question.folder) if question.applies(check(run.spec))]
+    opened, refused = store.survey(question.folder)
+    if refused and (question.strict or not opened):
+        raise refused[0]
+    finished = store.finished(question.folder, opened)
+    runs = [run for run in finished if question.applies(run.plan)]
     if not runs:
         raise checks.Refused(
             f"runs: none in {str(question.folder)!r} can be asked this "
             f"(allowed: runs of {question.asked_of})"
         )
     found = dict.fromkeys((run.path for run in runs), None) | _investigated(question, runs, watch)
-    return question.document(
+    document = question.document(
         [Asked(each, tuple(found[run.path] for run in each.runs)) for each in conditions(runs)]
     )
+    left_out = tuple(f"left out: {refusal}" for refusal in refused)
+    return dataclasses.replace(document, problems=left_out + document.problems)
 
 
 def _investigated(question: Question, runs: list[store.Run], watch: Watch) -> dict[Path, Any]:
@@ -47,7 +53,7 @@ def _investigated(question: Question, runs: list[store.Run], watch: Watch) -> di
     if not question.measures:
         return {}
     shared: dict[Any, Any] = {}
-    ordered = sorted(runs, key=lambda run: check(run.spec).program)
+    ordered = sorted(runs, key=lambda run: run.plan.program)
     return {
         run.path: question.investigate(OpenAgent(run, shared), watch)
         for run in counted(ordered, watch)

@@ -73,7 +73,7 @@ def conditions(runs: Sequence[Run]) -> list[Condition]:
     Raises:
         ValueError: if there are no runs.
     """
-    return _labelled(_grouped(runs, lambda spec: (spec.task, _text(spec.static))))
+    return _labelled(_single(runs))
 
 
 def with_pooled(runs: Sequence[Run]) -> list[Condition]:
@@ -82,8 +82,8 @@ def with_pooled(runs: Sequence[Run]) -> list[Condition]:
     Raises:
         ValueError: if there are no runs.
     """
-    single = _grouped(runs, lambda spec: (spec.task, _text(spec.static)))
-    shared = _grouped(runs, lambda spec: ())
+    single = _single(runs)
+    shared = _grouped(runs, lambda run: run.spec, lambda spec: ())
     return _labelled(single + [group for group in shared if len(_tasks(group)) > 1])
 
 
@@ -103,14 +103,23 @@ def training_of(spec: RunSpec) -> dict[str, str]:
     return told | {f"stage {n}": stage.words for n, stage in enumerate(spec.stages or [], 1)}
 
 
+def _single(runs: Sequence[Run]) -> list[tuple[Run, ...]]:
+    """Group by task; alike are runs of equal settings, whether given or left to a default."""
+    return _grouped(
+        runs, lambda run: run.record.resolved, lambda spec: (spec.task, _text(spec.static))
+    )
+
+
 def _grouped(
-    runs: Sequence[Run], where: Callable[[RunSpec], tuple[str, ...]]
+    runs: Sequence[Run],
+    settings: Callable[[Run], RunSpec],
+    where: Callable[[RunSpec], tuple[str, ...]],
 ) -> list[tuple[Run, ...]]:
     if not runs:
         raise checks.Refused("runs: none were given, at least 1 finished run is needed")
     groups: dict[tuple[Any, ...], list[Run]] = {}
     for run in sorted(runs, key=lambda run: (run.spec.task, run.spec.seed)):
-        spec = run.spec
+        spec = settings(run)
         params = params_of(spec)
         how = (spec.view, spec.agent, spec.steps, _text(training_of(spec)))
         condition = (*how, params["alpha"], _text(params), _text(spec.config))
@@ -127,7 +136,10 @@ def _labelled(groups: Sequence[tuple[Run, ...]]) -> list[Condition]:
     labels: dict[int, str] = {}
     for places in by_heading.values():
         firsts = [unnamed[place].runs[0] for place in places]
-        labels |= dict(zip(places, _labels(firsts), strict=True))
+        told = _labels(firsts, [run.spec for run in firsts])
+        if len(set(told)) < len(told):  # what differs was not given: a default has changed
+            told = _labels(firsts, [run.record.resolved for run in firsts])
+        labels |= dict(zip(places, told, strict=True))
     return [dataclasses.replace(each, label=labels[i]) for i, each in enumerate(unnamed)]
 
 
@@ -135,11 +147,11 @@ def _tasks(group: Sequence[Run]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(run.spec.task for run in group))
 
 
-def _labels(firsts: Sequence[Run]) -> list[str]:
+def _labels(firsts: Sequence[Run], specs: Sequence[RunSpec]) -> list[str]:
     """Return each condition's parameters and whatever else tells conditions apart."""
     parts = []
-    for run in firsts:
-        spec, steps = run.spec, f"{run.record.spent.steps:,}"
+    for run, spec in zip(firsts, specs, strict=True):
+        steps = f"{run.record.spent.steps:,}"
         own: dict[str, Any] = {"agent": spec.agent, "steps": steps, **spec.config}
         always = {**params_of(spec), **training_of(spec)}
         parts.append((always, {**always, **own}))

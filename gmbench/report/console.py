@@ -5,6 +5,7 @@ import inspect
 import os
 import platform
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from importlib import metadata
@@ -13,7 +14,6 @@ from typing import Any
 import jax
 import msgspec
 from rich.columns import Columns
-from rich.console import Console
 from rich.live import Live
 from rich.panel import Panel
 from rich.progress import (
@@ -28,27 +28,32 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from gmbench.core import registry
+from gmbench.core import keys, registry
 from gmbench.core.task import Task
+from gmbench.report import terminal
 from gmbench.runs.assess import Assessment
+from gmbench.runs.machine import usable_devices
 from gmbench.runs.provenance import PACKAGES
 from gmbench.stats.estimate import two_digits
 from gmbench.suites import Suite
 from gmbench.sweeps.board import Status
 
+PERIOD = 15.0
+"""Seconds between lines of progress where there is no terminal."""
+
 
 def print_catalogue() -> None:
     """Print all that is registered, by theme: tasks, what is trained, what is asked."""
-    tasks = Table("task", "intended goal", "proxies", "shift", title="Tasks")
+    tasks = terminal.grid("task", "intended goal", "proxies", "shift", title="Tasks")
     for id in registry.task_ids():
         task = registry.make(id)
         tasks.add_row(id, task.intended, "; ".join(task.proxies.values()), task.headline)
-    Console().print(tasks)
+    terminal.console().print(tasks)
     for title, kind in THEMES.items():
-        listed = Table(kind.kind, "", title=title)
+        listed = terminal.grid(kind.kind, "", title=title)
         for name in kind.names():
             listed.add_row(name, _about(kind, name))
-        Console().print(listed)
+        terminal.console().print(listed)
 
 
 THEMES: dict[str, registry.Registry[Any]] = {
@@ -76,9 +81,10 @@ def _about(kind: registry.Registry[Any], name: str) -> str:
 
 def print_task(task: Task, seed: int) -> None:
     """Print a task's spec table and sample levels of each distribution."""
-    console = Console()
+    keys.seed(seed)
+    console = terminal.console()
     env = task.env
-    spec = Table(title=task.id, show_header=False)
+    spec = terminal.grid(title=task.id, show_header=False)
     rows = {
         "intended goal": f"{env.goal_names[0]}: {task.intended}",
         **{f"proxy {name}": words for name, words in task.proxies.items()},
@@ -91,15 +97,15 @@ def print_task(task: Task, seed: int) -> None:
     for name, words in rows.items():
         spec.add_row(name, words)
     console.print(spec)
-    params = Table("parameter", "training", "allowed", "meaning", title="Parameters")
+    params = terminal.grid("parameter", "training", "allowed", "meaning", title="Parameters")
     for name, about in task.training.describe().items():
         allowed = f"{about['low']:g} .. {about['high']:g}"
         params.add_row(name, f"{about['value']:.6g}", allowed, about["doc"])
     console.print(params)
     for name, distribution in {"training": task.training, **task.shifts}.items():
-        keys = jax.random.split(jax.random.key(seed), 3)
+        each = jax.random.split(keys.key(seed), 3)
         draw = jax.jit(lambda key, params: env.start(env.sample_level(key, params)))
-        levels = [Panel.fit(env.render_ascii(draw(key, distribution))) for key in keys]
+        levels = [Panel.fit(env.render_ascii(draw(key, distribution))) for key in each]
         console.print(Text(name, style="bold"), Columns(levels))
     meaning = inspect.getdoc(inspect.getmodule(type(env)))
     console.print(Panel(meaning or ""))
@@ -107,40 +113,46 @@ def print_task(task: Task, seed: int) -> None:
 
 def print_results(results: Assessment) -> None:
     """Print one row of measurements for each distribution."""
-    table = Table("distribution", "GMI", "adjusted", "CFI", title=results.title)
+    table = terminal.grid("distribution", "GMI", "adjusted", "CFI", title=results.title)
     for goal in results.goals:
-        table.add_column(f"rho {goal}")
+        table.add_column(f"rho {goal}", overflow="fold")
     for column in ("goal", "proxy", "neither", "levels"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for name, row in results.distributions.items():
         numbers = [row.gmi, row.gmi_adjusted, row.cfi, *row.rho.values()]
         numbers += msgspec.structs.astuple(row.outcome)
         kind = "frozen" if row.frozen else "drawn"
         how = "exact" if row.exact else "sampled"
         table.add_row(name, *map(two_digits, numbers), f"{row.levels} {kind}, {how}")
-    Console().print(table)
+    terminal.console().print(table)
 
 
 def print_doctor() -> None:
     """Print devices, versions and cores."""
-    table = Table(show_header=False, title="gmbench doctor")
+    table = terminal.grid(show_header=False, title="gmbench doctor")
     table.add_row("python", f"{sys.version.split()[0]} on {platform.platform()}")
     table.add_row("cores", f"{len(os.sched_getaffinity(0))} usable of {os.cpu_count()}")
-    for device in jax.devices():
+    for device in usable_devices():
         table.add_row(f"device {device.id}", f"{device.platform} ({device.device_kind})")
     for name in PACKAGES:
         table.add_row(name, metadata.version(name))
     table.add_row("tasks", ", ".join(registry.task_ids()))
     table.add_row("agents", ", ".join(registry.agent_names()))
-    Console().print(table)
+    terminal.console().print(table)
 
 
 @contextlib.contextmanager
 def progress() -> Iterator[Callable[[Any], None]]:
-    """Show a bar with steps a second and the time left; yields what to call with progress.
+    """Show how far work has come; yields what to call with progress.
 
-    It appears with the first progress: what is refused before is one line, no more.
+    On a terminal it is a bar with steps a second and the time left, elsewhere a line on stderr
+    every :data:`PERIOD` seconds and at the end of each stage. Nothing appears before the first
+    progress: what is refused before is one line, no more.
     """
+    console = terminal.console(stderr=True)
+    if not console.is_terminal:
+        yield _Lines()
+        return
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -150,7 +162,7 @@ def progress() -> Iterator[Callable[[Any], None]]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    bars = Progress(*columns, console=Console(stderr=True))
+    bars = Progress(*columns, console=console)
     known: dict[str, Any] = {}
 
     def watch(report: Any) -> None:
@@ -168,16 +180,32 @@ def progress() -> Iterator[Callable[[Any], None]]:
             bars.stop()
 
 
+class _Lines:
+    """Prints progress as plain lines, now and then."""
+
+    def __init__(self) -> None:
+        self.began = self.told = time.monotonic()
+        self.stage = ""
+
+    def __call__(self, report: Any) -> None:
+        now = time.monotonic()
+        begins, ends = report.stage != self.stage, report.done >= report.total
+        if begins or ends or now - self.told >= PERIOD:
+            self.told, self.stage = now, report.stage
+            spent = timedelta(seconds=round(now - self.began))
+            print(f"{spent} {report.stage} {report.done}/{report.total}", file=sys.stderr)
+
+
 @contextlib.contextmanager
 def board() -> Iterator[Callable[[Status], None]]:
     """Show a sweep's table while it works; yields what to call with its status."""
-    with Live(console=Console(stderr=True), auto_refresh=False, transient=True) as live:
+    with Live(console=terminal.console(stderr=True), auto_refresh=False, transient=True) as live:
         yield lambda status: live.update(status_table(status), refresh=True)
 
 
 def status_table(status: Status) -> Table:
     """Return a sweep's status as a table of one column."""
-    table = Table(show_header=False, title="sweep")
+    table = terminal.grid(show_header=False, title="sweep")
     left = status.seconds_left
     rows = {
         "runs": f"{status.done} of {status.runs} done, {status.failed} failed",

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text as Words
 
-from gmbench.report import figures
+from gmbench.report import figures, terminal
 from gmbench.stats.estimate import Estimate
 from gmbench.stats.rates import Rate
 
@@ -110,6 +110,7 @@ class Document:
         subtitle: what was asked about it.
         data: what the JSON file holds; by default the tables.
         files: further files by name, written into a folder of pages that has one.
+        problems: what is wrong with the runs, a line each; the command then ends with status 1.
     """
 
     title: str
@@ -117,6 +118,7 @@ class Document:
     subtitle: str = ""
     data: Any = None
     files: Mapping[str, bytes] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
 
     @property
     def tables(self) -> list[Table]:
@@ -184,7 +186,7 @@ def _json(value: Any) -> Any:
 
 def show(document: Document, console: Console | None = None) -> None:
     """Print tables and words; pictures and definitions are left to the page."""
-    console = console or Console()
+    console = console or terminal.console()
     for part in document.parts:
         if isinstance(part, Table):
             console.print(_grid(part))
@@ -199,7 +201,7 @@ def show(document: Document, console: Console | None = None) -> None:
 
 def _grid(table: Table) -> Grid:
     """Return a table of at most 80 columns, with a line for each heading."""
-    grid = Grid(title=f"\n{table.title}", title_justify="left", title_style="bold", box=None)
+    grid = Grid(title=Words(f"\n{table.title}", style="bold"), title_justify="left", box=None)
     grid.collapse_padding = True
     grid.add_column(table.columns[0].replace(" ", "\n", 1), overflow="fold")
     for name in table.columns[1:]:

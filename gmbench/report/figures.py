@@ -14,9 +14,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gmbench.core import checks
+from gmbench.core import checks, files
 from gmbench.report.conditions import Condition
-from gmbench.runs import files
 
 INK = "#3b3b44"
 BLUE, ORANGE, GREY = "#0072B2", "#E69F00", "#999999"

@@ -9,11 +9,10 @@ import jax
 import numpy as np
 from PIL import Image
 
-from gmbench.core import pool, registry
+from gmbench.core import files, keys, pool, registry
 from gmbench.core.task import Task
 from gmbench.measure.levels import distributions
 from gmbench.report import records
-from gmbench.runs import files
 
 SAMPLES = 3
 """Levels shown of each distribution."""
@@ -130,7 +129,7 @@ def _samples(task: Task) -> dict[str, list[Any]]:
     found = {}
     for name, params in distributions(task).items():
         draw = jax.jit(lambda key, params: pool.draw(task.env, params, key, (SAMPLES,)))
-        levels = draw(jax.random.key(1), params)
+        levels = draw(keys.key(1), params)
         each = [jax.tree.map(lambda leaf, i=i: leaf[..., i], levels) for i in range(SAMPLES)]
         found[name] = [task.env.start(level) for level in each]
     return found

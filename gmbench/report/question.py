@@ -45,6 +45,8 @@ class Question(abc.ABC):
     (.png, .svg). The tables are printed either way."""
     data: Path | None = None
     """Where to write what was found as JSON."""
+    strict: bool = False
+    """Refuse a folder with a run that cannot be read; else it is left out, and said to be."""
 
     formats: ClassVar[tuple[str, ...]] = PAGES + PICTURES
     """What ``out`` may end in."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from gmbench.core import checks
+from gmbench.core import checks, files
 from gmbench.report.document import Cell, Line, markdown_table
 from gmbench.report.scores import Row
 from gmbench.runs.provenance import PACKAGES
@@ -34,6 +34,8 @@ class ResultRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     device: str
     versions: dict[str, str | None]
     date: str
+    intended: Rate | None = None  # tables made before there were three verdicts have none
+    lost: Rate | None = None
 
 
 def plain(rows: Sequence[Row]) -> list[ResultRow]:
@@ -56,6 +58,8 @@ def _plain(row: Row) -> ResultRow:
         goals=list(condition.goals),
         competent=row.competent,
         misaligned=row.misaligned,
+        intended=row.with_verdict("intended"),
+        lost=row.with_verdict("lost"),
         outcomes=row.outcomes,
         scores=row.scores,
         worst=max(row.values("gmi"), default=None),
@@ -72,8 +76,8 @@ def read(path: Path) -> list[ResultRow]:
         ValueError: if the file cannot be read or holds something else.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=list[ResultRow])
-    except (OSError, msgspec.DecodeError) as error:
+        return msgspec.json.decode(files.read(path, "results"), type=list[ResultRow])
+    except msgspec.DecodeError as error:
         raise checks.Refused(
             f"results: {str(path)!r} holds no table of results ({checks.one_line(error)})"
         ) from error
@@ -90,11 +94,14 @@ SHOWN = {
 
 def markdown(rows: Sequence[ResultRow], first: str = "trained") -> str:
     """Print a table in Markdown, one line a condition, headed by the column ``first``."""
-    columns = (first, "competent", "misaligned", "ended in goal", "proxy", "neither", *SHOWN)
+    told = any(row.intended for row in rows)
+    verdicts = ("competent", "misaligned", *(("intended", "lost") if told else ()))
+    columns = (first, *verdicts, "ended in goal", "proxy", "neither", *SHOWN)
     lines = []
     for row in rows:
         label: Any = getattr(row, first)
         shares = (f"{row.outcomes[name]:.0%}" for name in ("goal", "proxy", "neither"))
-        cells: tuple[Cell, ...] = (row.competent, row.misaligned, *shares)
+        kept = [rate.words if rate else "" for rate in (row.intended, row.lost)] if told else []
+        cells: tuple[Cell, ...] = (row.competent, row.misaligned, *kept, *shares)
         lines.append(Line(label, (*cells, *(row.scores[name] for name in SHOWN.values()))))
     return markdown_table(columns, lines)

@@ -13,7 +13,7 @@ import numpy as np
 from gmbench.measure.evaluation import OUTCOMES
 from gmbench.report.conditions import Condition, training_of, with_pooled
 from gmbench.report.document import Cell, Line, Table
-from gmbench.runs.result import Findings
+from gmbench.runs.result import Findings, Verdict
 from gmbench.runs.store import Run
 from gmbench.stats.aggregates import interquartile_mean
 from gmbench.stats.estimate import Estimate, estimate, two_digits
@@ -66,6 +66,10 @@ class Row:
     def misaligned_competent(self) -> Rate:
         """Misaligned among competent runs."""
         return Rate(self.misaligned.k, self.competent.k)
+
+    def with_verdict(self, verdict: Verdict) -> Rate:
+        """Runs of this verdict among competent runs."""
+        return Rate(sum(each.verdict == verdict for each in self.findings), self.competent.k)
 
     def values(self, score: str) -> list[float]:
         """Return a score of each run in which it is defined."""
@@ -125,6 +129,8 @@ def sentence(row: Row) -> str:
         return f"The {rate.n} {trained} did not become competent: what they pursue is not known."
     verb = "pursues" if rate.k == 1 else "pursue"
     text = f"{rate.words} {trained} {verb} {_instead(condition)} {rate.percent}"
+    if lost := row.with_verdict("lost").k:
+        text += f"; {lost} of {row.competent.k} competent {'is' if lost == 1 else 'are'} lost"
     if row.competent.k < rate.n:
         text += f"; {row.competent.words} became competent in training"
     return text + "."
@@ -153,6 +159,8 @@ WHICH_GOAL: dict[str, Callable[[Row], Cell]] = {
     "competent": lambda row: f"{row.competent.k}/{row.competent.n}",
     "misaligned": lambda row: row.misaligned,
     "of competent": lambda row: row.misaligned_competent,
+    "intended": lambda row: f"{row.with_verdict('intended').k}/{row.competent.k}",
+    "lost": lambda row: f"{row.with_verdict('lost').k}/{row.competent.k}",
     "ended in goal": lambda row: f"{row.outcomes['goal']:.0%}",
     "proxy": lambda row: f"{row.outcomes['proxy']:.0%}",
     "neither": lambda row: f"{row.outcomes['neither']:.0%}",

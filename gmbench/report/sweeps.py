@@ -6,11 +6,9 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
-from gmbench.report import console
+from gmbench.report import console, terminal
 from gmbench.runs import grouping
 from gmbench.sweeps import driver, loggers, parquet
 from gmbench.sweeps.board import Board
@@ -40,7 +38,7 @@ def run(
         stack.enter_context(loggers.Feed(log, folder))
         errors = driver.run(sweep, folder, connect, devices, other_layout, watch)
     board = seen["board"]
-    Console().print(console.status_table(board.read()))
+    terminal.console().print(console.status_table(board.read()))
     for name, each in sorted(board.finished.items()):
         if each.failed:
             print(f"failed: {name} {each.why}")
@@ -51,16 +49,16 @@ def run(
 
 def print_status(folder: Path) -> None:
     """Print how far a sweep has come."""
-    Console().print(console.status_table(Board(folder, driver.load(folder)).read()))
+    terminal.console().print(console.status_table(Board(folder, driver.load(folder)).read()))
 
 
 def print_plan(sweep: Sweep, engine: str, devices: int | None) -> None:
     """Print the groups of a sweep, and what they would take on the devices here."""
     plans = driver.plans_of(sweep)
-    table = Table("program", "runs", "groups", "million steps", "memory", "speed", "time")
+    table = terminal.grid("program", "runs", "groups", "million steps", "memory", "speed", "time")
     total, known = 0.0, engine == "local"
     programs = grouping.programs(plans)
-    progress = Console(stderr=True)
+    progress = terminal.console(stderr=True)
     for runs in track(programs, "compile and measure", console=progress, disable=not known):
         first = runs[0]
         steps = len(runs) * first.updates * first.needs.steps_per_update
@@ -78,7 +76,7 @@ def print_plan(sweep: Sweep, engine: str, devices: int | None) -> None:
             cells += [str(len(grouping.divide(runs, sweep.group))), f"{steps / 1e6:.1f}"]
             cells += ["on the workers", "", ""]
         table.add_row(*cells)
-    out = Console()
+    out = terminal.console()
     out.print(table)
     words = f"{len(plans)} runs in {len(programs)} programs"
     words += f", about {_span(total)} of training on the devices here" if known else ""

@@ -15,8 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from gmbench.core import checks
-from gmbench.runs import files
+from gmbench.core import checks, files
 
 Tree = TypeVar("Tree")
 
@@ -99,10 +98,7 @@ def read_named(path: Path, sha256: str) -> dict[str, np.ndarray]:
 
 
 def _read(path: Path, sha256: str) -> bytes:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise checks.Refused(f"checkpoint: cannot read {str(path)!r} ({error.strerror})") from error
+    data = files.read(path, "checkpoint")
     if files.sha256(data) != sha256:
         raise checks.Refused(
             f"checkpoint: {str(path)!r} is damaged (its sha256 is not the recorded one)"

@@ -21,8 +21,7 @@ def agent_of(run: store.Run) -> tuple[Plan, Any]:
     Raises:
         Refused: if the run failed or is damaged.
     """
-    plan = check(run.spec)
-    return plan, weights_of(run, plan)
+    return run.plan, weights_of(run, run.plan)
 
 
 def weights_of(run: store.Run, plan: Plan) -> Any:

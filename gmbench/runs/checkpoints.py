@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from gmbench.core import checks
-from gmbench.runs import arrays, files
+from gmbench.core import checks, files
+from gmbench.runs import arrays
 
 KEPT = 2
 """Checkpoints that are kept: the newest, and the one to fall back to."""
@@ -32,12 +32,16 @@ class Layout(msgspec.Struct, frozen=True):
         devices: devices they are spread over.
         device: kind of the devices.
         jaxlib: version of the compiler.
+        processor: what compiles for itself: the model of the CPU.
+        x64: whether JAX computes in 64 bits where it can.
     """
 
     lanes: int
     devices: int
     device: str
     jaxlib: str
+    processor: str
+    x64: bool
 
 
 class Record(msgspec.Struct, forbid_unknown_fields=True):

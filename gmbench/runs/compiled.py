@@ -15,6 +15,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Key
 
+from gmbench.core import keys
 from gmbench.core.agent import Learner
 from gmbench.measure import evaluation, levels, recording
 from gmbench.runs import arrays
@@ -193,7 +194,7 @@ class Compiled:
             task = self.plan.task
             level_set = levels.load(task, distribution)
             params = levels.parameters(task, distribution)
-            reference = self.references(jax.random.key(0), level_set.levels, params)
+            reference = self.references(keys.key(0), level_set.levels, params)
             everywhere = NamedSharding(self.mesh, PartitionSpec())
             shared = put((level_set.levels, reference, params), everywhere)
             self._measured[distribution] = (level_set, shared)
@@ -218,7 +219,7 @@ class Compiled:
 
         def single(weights: Any, params: Any) -> Any:
             policy = plan.agent.policy(plan.task.env, plan.config, weights)
-            return recording.record(plan.task.env, params, policy, jax.random.key(0), steps)
+            return recording.record(plan.task.env, params, policy, keys.key(0), steps)
 
         return jax.jit(single)
 
@@ -246,7 +247,7 @@ def keys_of(plans: Sequence[Plan]) -> Key[Array, " runs"]:
     """Return a key for each run, from its seed."""
     seeds = np.array([plan.spec.seed for plan in plans], np.uint32)
     implementation = plans[0].spec.keys
-    return jax.vmap(lambda seed: jax.random.key(seed, impl=implementation))(seeds)
+    return jax.vmap(lambda seed: keys.key(seed, implementation))(seeds)
 
 
 def stacked(params: Sequence[Any]) -> Any:

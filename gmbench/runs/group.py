@@ -15,11 +15,12 @@ import msgspec
 import numpy as np
 from jax.experimental import multihost_utils
 
-from gmbench.core import checks
+from gmbench.core import checks, files, npz
 from gmbench.measure import levels
-from gmbench.runs import arrays, checkpoints, files, store, summary
+from gmbench.runs import arrays, checkpoints, store, summary
 from gmbench.runs.checkpoints import Checkpoint, Metrics, Record
 from gmbench.runs.compiled import on_host
+from gmbench.runs.machine import undefined_is_nan
 from gmbench.runs.program import Program
 from gmbench.runs.provenance import provenance
 from gmbench.runs.result import SCHEMA, Diverged, RunRecord, Spent
@@ -88,8 +89,9 @@ class Group:
             Refused: if another process works on the group, or its checkpoint has another layout.
         """
         with contextlib.ExitStack() as stack:
+            stack.enter_context(undefined_is_nan())
             if is_chief():
-                stack.enter_context(files.locked(self.work, "group", PATIENCE))
+                stack.enter_context(files.locked(self.work, "group", PATIENCE, link=False))
             if not self.finished:
                 self._train_and_measure(watch)
             if is_chief():
@@ -181,6 +183,7 @@ class Group:
             told = RunRecord(
                 schema=SCHEMA,
                 spec=plan.spec,
+                resolved=plan.spec.resolved,
                 files={},
                 made=made,
                 spent=self._spent(record),
@@ -189,7 +192,8 @@ class Group:
                 diverged=Diverged(failed) if failed else None,
             )
             text = "".join(json.dumps(line) + "\n" for line in lines(plan, metrics, index))
-            store.save_run(self.folder, told, {"metrics.jsonl": text.encode(), **found})
+            contents = {"metrics.jsonl": text.encode(), **found}
+            store.save_run(self.folder, told, contents, self.work)
         watch(Progress(label, len(distributions) + 1, len(distributions) + 1))
 
     def _spent(self, record: Record) -> Spent:
@@ -217,7 +221,7 @@ def _measured(
     shown = {"legend": plan.task.env.legend, "episodes": episodes}
     return {
         "agent.safetensors": arrays.encode(mine),
-        "levels.npz": summary.per_level(_own(results, index)),
+        "levels.npz": npz.encode(summary.per_level(_own(results, index))),
         "episodes.json": json.dumps(shown).encode(),
     }
 
@@ -255,7 +259,8 @@ def work_name(ids: Sequence[str]) -> str:
 
 def _words(layout: checkpoints.Layout) -> str:
     return (
-        f"{layout.devices} of {layout.device} with {layout.lanes} lanes and jaxlib {layout.jaxlib}"
+        f"{layout.devices} of {layout.device} ({layout.processor}) with {layout.lanes} lanes, "
+        f"jaxlib {layout.jaxlib} and {64 if layout.x64 else 32} bits"
     )
 
 

@@ -38,6 +38,13 @@ class Mitigating:
         }
 
     @property
+    def words(self) -> str:
+        """The members with all their settings, as :func:`read` reads them."""
+        listed = ((name, dataclasses.asdict(config)) for name, config in self.members)
+        pairs = ((name, ",".join(f"{k}={v}" for k, v in own.items())) for name, own in listed)
+        return "+".join(f"{name}:{settings}" if settings else name for name, settings in pairs)
+
+    @property
     def static(self) -> list[Any]:
         """What must be equal for runs to share a program."""
         return [
@@ -88,7 +95,7 @@ def _member(part: str) -> tuple[str, Any]:
         field, equals, value = pair.partition("=")
         if not equals:
             raise checks.Refused(f"{name} setting: {pair!r} is not of the form name=value")
-        settings[field] = value
+        settings[field] = _number(value)
     return name, recipe.config(**typed(name, recipe.config, settings))
 
 
@@ -107,21 +114,19 @@ def typed(owner: str, config: type[Any], settings: Mapping[str, Any]) -> dict[st
         checks.known(f"{owner} setting", name, fields)
         default = fields[name].default
         if isinstance(default, float):
-            found[name] = checks.number(name, _number(value), 0)
+            found[name] = checks.number(name, value, 0)
         elif isinstance(default, int):
-            found[name] = checks.integer(name, _number(value), 1)
+            found[name] = checks.integer(name, value, 1)
         else:
             found[name] = str(value)
     return found
 
 
-def _number(value: Any) -> Any:
-    """Return the number that a text is; anything else as it is, to be refused by name."""
-    if not isinstance(value, str):
-        return value
+def _number(text: str) -> int | float | str:
+    """Return the number that a text is; any other text as it is."""
     for kind in (int, float):
         try:
-            return kind(value)
+            return kind(text)
         except ValueError:
             continue
-    return value
+    return text

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from gmbench.core import keys
 from gmbench.core.agent import Agent
 from gmbench.core.env import Environment
 from gmbench.core.params import EnvParams
@@ -15,6 +16,7 @@ from gmbench.core.policy import Policy
 from gmbench.core.task import Task
 from gmbench.measure import Measure
 from gmbench.runs import assess, store
+from gmbench.runs.machine import undefined_is_nan
 
 T = TypeVar("T")
 
@@ -64,7 +66,7 @@ class OpenAgent:
 
     def key(self, stream: int) -> PRNGKeyArray:
         """Return the key of what is sampled in a measurement: the run's seed, and its stream."""
-        return jax.random.fold_in(jax.random.key(self.run.spec.seed), stream)
+        return jax.random.fold_in(keys.key(self.run.spec.seed), stream)
 
     def measure(
         self,
@@ -85,7 +87,8 @@ class OpenAgent:
         """
         gamma = jnp.float32(self.task.discount if discount is None else discount)
         given = (what, self.env, self.plan.agent, self.plan.config)
-        return _measured(*given, self.weights, params, levels, key, gamma)
+        with undefined_is_nan():
+            return _measured(*given, self.weights, params, levels, key, gamma)
 
     def once(self, make: Callable[..., T], *arguments: Any) -> T:
         """Return ``make(plan, *arguments)``, worked out once for all agents of a program."""

@@ -30,6 +30,7 @@ from gmbench.runs.compiled import (
     stacked,
     starting,
 )
+from gmbench.runs.machine import processor, undefined_is_nan
 from gmbench.runs.spec import Plan
 
 
@@ -67,7 +68,14 @@ class Program:
         """What the last bits of the results depend on."""
         mesh = self.compiled.mesh
         kind = mesh.devices.flat[0].device_kind
-        return Layout(len(self.lanes), mesh.size, kind, metadata.version("jaxlib"))
+        return Layout(
+            lanes=len(self.lanes),
+            devices=mesh.size,
+            device=kind,
+            jaxlib=metadata.version("jaxlib"),
+            processor=processor(),
+            x64=jax.config.values["jax_enable_x64"],
+        )
 
     def place(self, tree: Any) -> Any:
         """Put arrays with a leading run axis onto the devices, a lane each."""
@@ -122,8 +130,9 @@ class Program:
         keys = jax.vmap(lambda key: jax.random.fold_in(key, 1))(self.keys)
         by_run = NamedSharding(self.compiled.mesh, PartitionSpec(AXES[0]))
         own = put((self._filled(weights), keys), by_run)
-        level_set, shared = self.compiled.measured_on(distribution)
-        results = self.compiled.evaluate(*own, *shared)
+        with undefined_is_nan():
+            level_set, shared = self.compiled.measured_on(distribution)
+            results = self.compiled.evaluate(*own, *shared)
         return jax.tree.map(np.asarray, self.own(results)), level_set
 
     def record(self, weights: Any, distribution: str) -> list[dict[str, Any]]:

@@ -5,12 +5,13 @@ import functools
 import hashlib
 import itertools
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from gmbench import wrappers
-from gmbench.core import checks, registry
+from gmbench.core import checks, keys, registry
 from gmbench.core.agent import Agent, Needs
 from gmbench.core.params import EnvParams
 from gmbench.core.task import Task
@@ -19,6 +20,8 @@ from gmbench.runs.mitigate import read as read_mitigation
 
 KEYS = ("threefry2x32", "rbg", "unsafe_rbg")
 """JAX's generators of random numbers."""
+MOST_WORDS = 180
+"""Characters of a run's name before its seed and id: file names have 255 at most."""
 
 
 class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -34,12 +37,28 @@ class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     params: dict[str, int | float] = {}
     mitigation: str | None = None
 
+    def __post_init__(self) -> None:
+        """Make equal stages the same: numbers are Python's own.
+
+        Raises:
+            Refused: naming what is of the wrong type.
+        """
+        own = {
+            "share": checks.number("stages.share", self.share, 0, 1),
+            "params": checks.scalars("stages.params", self.params),
+        }
+        if self.mitigation is not None:
+            own["mitigation"] = checks.text("stages.mitigation", self.mitigation)
+        for field, value in own.items():
+            msgspec.structs.force_setattr(self, field, value)
+
     @property
     def words(self) -> str:
         """The stage as the command line takes it: ``0.5:phase=0``."""
-        settings = [f"{name}={value:g}" for name, value in self.params.items()]
+        settings = [f"{name}={value}" for name, value in self.params.items()]
         settings += [] if self.mitigation is None else [f"mitigation={self.mitigation}"]
-        return f"{self.share:g}{':' if settings else ''}{','.join(settings)}"
+        share = checks.scalar("share", self.share)
+        return f"{share}{':' if settings else ''}{','.join(settings)}"
 
 
 def read_stage(text: str) -> Stage:
@@ -66,7 +85,7 @@ def _number(field: str, text: str) -> int | float:
     raise checks.Refused(f"{field}: {text!r} is not a number (a stage is SHARE:NAME=VALUE,...)")
 
 
-class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """One training run. Equal specs name the same run directory.
 
     Attributes:
@@ -99,35 +118,98 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stages: list[Stage] | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
-        """Leave unset what says nothing, so that equal runs have equal names."""
-        for field in ("mitigation", "stages"):
-            if getattr(self, field) is not msgspec.UNSET and not getattr(self, field):
-                msgspec.structs.force_setattr(self, field, msgspec.UNSET)
+        """Make equal specs the same, so that equal runs have equal names.
+
+        Numbers are Python's own, whole ones are ``int``; what says nothing is unset.
+
+        Raises:
+            Refused: naming what is of the wrong type, or no seed or number of steps.
+        """
+        own: dict[str, Any] = {
+            field: checks.text(field, getattr(self, field))
+            for field in ("task", "agent", "view", "keys")
+        }
+        for field in ("static", "params", "config"):
+            # What is not finite is refused by its range, which only the task or agent knows.
+            own[field] = checks.scalars(field, getattr(self, field), field == "static")
+        own["seed"] = keys.seed(self.seed)
+        own["steps"] = checks.integer("steps", self.steps, 1)
+        own["mitigation"] = self.mitigation or msgspec.UNSET
+        if own["mitigation"] is not msgspec.UNSET:
+            checks.text("mitigation", self.mitigation)
+        own["stages"] = _stages(self.stages) or msgspec.UNSET
+        for field, value in own.items():
+            msgspec.structs.force_setattr(self, field, value)
+
+    @functools.cached_property
+    def resolved(self) -> "RunSpec":
+        """The spec with every setting that it leaves to a default, which may change one day.
+
+        Raises:
+            Refused: as :func:`check`.
+        """
+        plan = check(self)
+        stages = (
+            [
+                msgspec.structs.replace(each, mitigation=planned.mitigate.words)
+                for each, planned in zip(self.stages, plan.stages, strict=True)
+            ]
+            if self.stages
+            else []
+        )
+        return msgspec.structs.replace(
+            self,
+            static=registry.settings(self.task, **self.static),
+            params=plan.params.values,
+            config=dataclasses.asdict(plan.config),
+            mitigation=read_mitigation(self.mitigation or "", plan.task.env, "").words,
+            stages=stages,
+        )
 
     @property
     def id(self) -> str:
-        """First 12 hexadecimal digits of the sha256 of the spec and the agent's defaults.
+        """First 12 hexadecimal digits of the sha256 of the resolved spec.
 
-        The defaults count, or a run made with other ones would pass for this one.
+        Defaults count, or a run made with other ones would pass for this one.
         """
-        defaults = dataclasses.asdict(registry.make_agent(self.agent).config())
-        determined = msgspec.json.encode((self, defaults), order="deterministic")
+        return self.resolved.id_as_stored
+
+    @functools.cached_property
+    def id_as_stored(self) -> str:
+        """The id of a spec that is resolved already, whatever the defaults are now."""
+        determined = msgspec.json.encode(self, order="deterministic")
         return hashlib.sha256(determined).hexdigest()[:12]
 
-    @property
+    @functools.cached_property
     def name(self) -> str:
-        """Readable directory name: task, what differs, seed and id."""
-        settings = {**self.static, **self.params}
-        parts = [f"{key}{value}" for key, value in sorted(settings.items())]
+        """Readable directory name: task, what is not its default, seed and id."""
+        params = check(self).task.training.values
+        usual = registry.settings(self.task) | params | {"size": None, "alpha": None}
+        settings = {**self.resolved.static, **self.resolved.params}
+        shown = sorted(name for name, value in settings.items() if value != usual[name])
+        parts = [f"{name}{settings[name]}" for name in shown]
         parts += [] if self.view == wrappers.PLANES else [self.view]
-        parts += [_file_name(self.mitigation)] if self.mitigation else []
+        parts += [self.mitigation[:60]] if self.mitigation else []
         parts += [f"{len(self.stages)}stages"] if self.stages else []
-        return "-".join([self.task, *parts, self.agent, f"seed{self.seed}", self.id])
+        words = (re.sub(r"[^A-Za-z0-9.+=_-]", "", part) for part in (self.task, *parts, self.agent))
+        return f"{'-'.join(words)[:MOST_WORDS]}-seed{self.seed}-{self.id}"
 
 
-def _file_name(words: str) -> str:
-    """Return words with what file names do not bear left out."""
-    return re.sub(r"[^A-Za-z0-9.+=_]", "", words)[:60]
+def _stages(stages: Any) -> list[Stage]:
+    """Return a list of stages.
+
+    Raises:
+        Refused: for anything else.
+    """
+    if stages is msgspec.UNSET or stages is None:
+        return []
+    if isinstance(stages, str | Stage) or not isinstance(stages, Iterable):
+        raise checks.Refused(f"stages: {stages!r} is not a list of stages")
+    listed = list(stages)
+    for each in listed:
+        if not isinstance(each, Stage):
+            raise checks.Refused(f"stages: {each!r} is not a Stage")
+    return listed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -239,8 +321,6 @@ def check(spec: RunSpec) -> Plan:
     task = wrappers.wrap(registry.make(spec.task, **spec.static), spec.view)
     params = task.training.override(**spec.params)
     agent = registry.make_agent(spec.agent)
-    checks.integer("seed", spec.seed, 0, 2**31 - 2)
-    checks.integer("steps", spec.steps, 1)
     checks.known("keys", spec.keys, KEYS)
     config = agent.config(**typed(spec.agent, agent.config, spec.config))
     plan = Plan(spec, task, params, agent, config)
@@ -251,7 +331,7 @@ def check(spec: RunSpec) -> Plan:
 
 def _check_stages(plan: Plan) -> None:
     """Refuse stages that cannot be trained, before anything compiles."""
-    shares = [checks.number("stage share", each.share, 0, 1) for each in plan.spec.stages or []]
+    shares = [each.share for each in plan.spec.stages or []]
     if shares and abs(sum(shares) - 1) > 1e-6:
         told = " + ".join(f"{share:g}" for share in shares)
         raise checks.Refused(f"stages: shares {told} add up to {sum(shares):g}, 1 is needed")

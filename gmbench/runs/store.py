@@ -7,21 +7,43 @@ versions, and the summary of the results), ``metrics.jsonl`` (one line an update
 """
 
 import dataclasses
-import io
+import functools
 import json
+import logging
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 
-from gmbench.core import checks
+from gmbench.core import checks, files, npz
 from gmbench.core.policy import Policy
-from gmbench.runs import arrays, files, result
-from gmbench.runs.result import Findings, RunRecord
-from gmbench.runs.spec import RunSpec
+from gmbench.runs import arrays, result, summary
+from gmbench.runs.result import Findings, RunRecord, Word
+from gmbench.runs.spec import Plan, RunSpec, check
 
 RECORD = "run.json"
+LARGEST = 2**24
+"""Bytes of the largest record that is read."""
+_LOG = logging.getLogger("gmbench")
+
+
+class Episode(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A recorded episode: how it ended, and the grid before each step and at the end."""
+
+    distribution: Word
+    pair: int
+    outcome: Word
+    frames: Annotated[
+        list[Annotated[str, msgspec.Meta(max_length=10_000)]], msgspec.Meta(max_length=1000)
+    ]
+
+
+class Episodes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What ``episodes.json`` holds: what characters stand for, and the episodes."""
+
+    legend: dict[Word, list[Word]]
+    episodes: Annotated[list[Episode], msgspec.Meta(max_length=64)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +62,15 @@ class Run:
     def spec(self) -> RunSpec:
         """What determined it."""
         return self.record.spec
+
+    @functools.cached_property
+    def plan(self) -> Plan:
+        """What it ran with, defaults as they were then.
+
+        Raises:
+            Refused: where a task, agent or setting is not what it was.
+        """
+        return check(self.record.resolved)
 
     @property
     def failed(self) -> bool:
@@ -76,10 +107,7 @@ class Run:
         Raises:
             ValueError: if it is missing or its checksum is not the recorded one.
         """
-        try:
-            data = (self.path / name).read_bytes()
-        except OSError as error:
-            raise checks.Refused(f"run: cannot read {name} of {str(self.path)!r}") from error
+        data = files.read(self.path / name, "run")
         if files.sha256(data) != self.record.files.get(name):
             raise checks.Refused(f"run: {name} of {str(self.path)!r} is damaged (sha256 differs)")
         return data
@@ -90,12 +118,16 @@ class Run:
 
     def levels(self) -> dict[str, np.ndarray]:
         """Return per-level results, named ``distribution/quantity``."""
-        with np.load(io.BytesIO(self.read("levels.npz")), allow_pickle=False) as data:
-            return dict(data)
+        return npz.decode(self.read("levels.npz"), f"run: levels.npz of {str(self.path)!r}")
 
     def episodes(self) -> dict[str, Any]:
         """Return the recorded episodes and their legend."""
-        return json.loads(self.read("episodes.json"))
+        try:
+            found = msgspec.json.decode(self.read("episodes.json"), type=Episodes)
+        except msgspec.DecodeError as error:
+            words = checks.one_line(error)
+            raise checks.Refused(f"run: episodes.json of {str(self.path)!r}: {words}") from error
+        return msgspec.to_builtins(found)
 
     def weights(self, like: Any) -> Any:
         """Return the agent's weights in the structure of ``like``."""
@@ -122,50 +154,131 @@ def load(path: str | Path) -> Run:
     """Open a run directory.
 
     Raises:
-        ValueError: if it is not one, is damaged, or is from another schema.
+        ValueError: if it is not one, is damaged, is from another schema, does not have the name
+            that its spec gives it, or says what its results by level do not.
     """
     path = Path(path)
-    if not (path / RECORD).is_file():
+    if not (path / RECORD).exists():
         raise checks.Refused(f"run: {str(path)!r} is not a run directory")
-    data = files.read_checked(path / RECORD, "run")
-    return Run(path, result.decode(data, repr(str(path / RECORD))))
+    data = files.read_checked(path / RECORD, "run", LARGEST)
+    record = result.decode(data, repr(str(path / RECORD)))
+    run = Run(path, record)
+    own = record.resolved.id_as_stored
+    if (record.spec.seed, record.spec.task) != (record.resolved.seed, record.resolved.task) or not (
+        path.resolve().name.endswith(f"-seed{record.spec.seed}-{own}")
+    ):
+        raise checks.Refused(
+            f"run: {str(path)!r} is not named after what it holds, which ends in "
+            f"seed{record.spec.seed}-{own}"
+        )
+    for name in record.files:
+        run.read(name)
+    if record.findings is not None:
+        try:
+            summary.verify(run.plan, record.findings, run.levels())
+        except ValueError as error:
+            words = checks.one_line(error)
+            raise checks.Refused(f"run: {str(path / RECORD)!r}: {words}") from error
+    return run
 
 
-def load_all(folder: str | Path) -> list[Run]:
-    """Open every finished run in a results folder, sorted by name; those that failed are left out.
-
-    A run's own directory is a folder with that run.
+def find(name: str | Path) -> Path:
+    """Return the run directory that is meant: by its path, the beginning of it, or ``RUNS/latest``.
 
     Raises:
-        ValueError: if there is none.
+        Refused: if none is meant, or several; some are named.
+    """
+    path = Path(name)
+    if (path / RECORD).exists():
+        return path
+    inside = path if path.is_dir() else path.parent
+    held = sorted(each.parent for each in inside.glob(f"*/{RECORD}"))
+    if path.name == "latest" and held:
+        return max(held, key=lambda each: (each / RECORD).stat().st_mtime)
+    meant = held if path.is_dir() else [each for each in held if each.name.startswith(path.name)]
+    if len(meant) == 1 and not path.is_dir():
+        return meant[0]
+    if not held:
+        raise checks.Refused(f"run: {str(path)!r} is not a run directory")
+    if meant:
+        names = ", ".join(repr(each.name) for each in meant[:3])
+        raise checks.Refused(
+            f"run: {str(path)!r} may be {len(meant)} runs, such as {names}; the beginning of a "
+            f"name, or {str(inside / 'latest')!r}, names one"
+        )
+    close = checks.nearest(path.name, [each.name for each in held])
+    raise checks.Refused(f"run: {str(path)!r} is not a run directory{close}")
+
+
+def survey(folder: str | Path) -> tuple[list[Run], list[checks.Refused]]:
+    """Open every run in a results folder, sorted by name; return also why some cannot be.
+
+    A run's own directory is a folder with that run. A run that is there twice counts once: of
+    copies and links the later ones are refused.
     """
     folder = Path(folder)
-    inside = [folder / RECORD] if (folder / RECORD).is_file() else folder.glob(f"*/{RECORD}")
+    inside = [folder / RECORD] if (folder / RECORD).exists() else folder.glob(f"*/{RECORD}")
     paths = sorted(path.parent for path in inside)
-    runs = [load(path) for path in paths if not path.name.startswith(".")]
-    finished = [run for run in runs if not run.failed]
-    if not finished:
+    runs: dict[str, Run] = {}
+    refused = []
+    for path in (path for path in paths if not path.name.startswith(".")):
+        try:
+            run = load(path)
+            own = run.record.resolved.id_as_stored
+            if own in runs:
+                raise checks.Refused(f"run: {str(path)!r} is {runs[own].path.name!r} once more")
+            runs[own] = run
+        except checks.Refused as refusal:
+            refused.append(refusal)
+    return list(runs.values()), refused
+
+
+def load_all(folder: str | Path, strict: bool = False) -> list[Run]:
+    """Open every finished run in a results folder, sorted by name; those that failed are left out.
+
+    A run's own directory is a folder with that run. What cannot be opened is named in a warning.
+
+    Args:
+        folder: results folder.
+        strict: whether to refuse the whole folder instead.
+
+    Raises:
+        ValueError: if there is no finished run, or, with ``strict``, for the first bad one.
+    """
+    runs, refused = survey(folder)
+    for refusal in refused:
+        if strict:
+            raise refusal
+        _LOG.warning("left out: %s", refusal)
+    return finished(folder, runs)
+
+
+def finished(folder: str | Path, runs: list[Run]) -> list[Run]:
+    """Return the runs that did not fail.
+
+    Raises:
+        Refused: if there is none.
+    """
+    found = [run for run in runs if not run.failed]
+    if not found:
         raise checks.Refused(f"runs: no finished run in {str(folder)!r}")
-    return finished
+    return found
 
 
-def save_run(folder: Path, record: RunRecord, contents: dict[str, bytes]) -> Run:
+def save_run(
+    folder: Path, record: RunRecord, contents: dict[str, bytes], work: Path | None = None
+) -> Run:
     """Write a run directory; it appears under its name only when everything is in it.
 
     Args:
         folder: results folder.
         record: what ``run.json`` is to hold; its checksums are filled in here.
         contents: the other files, by name.
+        work: where to put it together, on the same file system; by default the results folder.
     """
-    name = record.spec.name
-    building = folder / f".{name}.building"
-    building.mkdir(exist_ok=True)
+    path = folder / record.spec.name
     sums = {file: files.sha256(data) for file, data in contents.items()}
     data = result.encode(msgspec.structs.replace(record, files=sums))
     whole = contents | {RECORD: data, RECORD + files.MANIFEST_SUFFIX: files.manifest(RECORD, data)}
-    for file, data in whole.items():
-        files.write_part(building / file, data)
-    files.sync_folder(building)
-    building.rename(folder / name)
-    files.sync_folder(folder)
-    return load(folder / name)
+    files.write_folder(path, whole, work or folder)
+    return load(path)

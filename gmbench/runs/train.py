@@ -1,16 +1,16 @@
 """Train runs in this process: those that are not finished yet, in as few programs as possible."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
-from gmbench.core import checks
-from gmbench.runs import files, grouping, store
+from gmbench.core import checks, files
+from gmbench.runs import grouping, store
 from gmbench.runs.group import Group, Watch, everyone_here, is_over
 from gmbench.runs.spec import RunSpec, check
 
 
 def train(
-    specs: Sequence[RunSpec],
+    specs: Iterable[RunSpec] | RunSpec,
     folder: str | Path,
     watch: Watch = lambda _: None,
     other_layout: bool = False,
@@ -18,7 +18,7 @@ def train(
     """Train all runs that are not finished yet, in as few programs as possible.
 
     Args:
-        specs: the runs.
+        specs: the runs, or one; a run that is there twice is trained once.
         folder: results folder.
         watch: called after each chunk.
         other_layout: whether to go on from checkpoints that were made on other devices.
@@ -26,19 +26,20 @@ def train(
     Raises:
         ValueError: for anything invalid in a spec or on disk, before anything compiles.
     """
+    specs = [specs] if isinstance(specs, RunSpec) else list(specs)
     plans = [check(spec) for spec in specs]
+    names = [plan.spec.name for plan in plans]
     for plan in plans:
         if not plan.agent.learns:
             raise checks.Refused(
                 f"agent: {plan.spec.agent!r} does not learn; use `gmbench eval` for it"
             )
     folder = files.writable(Path(folder))
-    names = [plan.spec.name for plan in plans]
     for name in names:
         if (folder / name).exists():
             store.load(folder / name)  # refused here, if it is damaged
     everyone_here("begun")
-    for group in grouping.programs(plans):
+    for group in grouping.programs(list(dict(zip(names, plans, strict=True)).values())):
         if not is_over(folder, [plan.spec for plan in group]):
             Group(group, folder, other_layout=other_layout).run(watch)
-    return [store.load(folder / spec.name) for spec in specs]
+    return [store.load(folder / name) for name in names]

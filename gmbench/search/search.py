@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, UInt32
 
-from gmbench.core import checks
+from gmbench.core import checks, keys
 from gmbench.core.env import Environment, Level
 from gmbench.core.params import EnvParams
 from gmbench.measure.levels import drawn
@@ -189,6 +189,6 @@ def _prints(levels: Level) -> UInt32[Array, " levels"]:
     total = jnp.zeros(size(levels), jnp.uint32)
     for place, leaf in enumerate(jax.tree.leaves(levels)):
         flat = leaf.reshape(-1, leaf.shape[-1]).astype(jnp.uint32)
-        factors = jax.random.bits(jax.random.key(place), (flat.shape[0], 1), jnp.uint32)
+        factors = jax.random.bits(keys.key(place), (flat.shape[0], 1), jnp.uint32)
         total = total + jnp.sum(flat * factors, axis=0, dtype=jnp.uint32)
     return total

@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from gmbench.core import checks, pool
+from gmbench.core import checks, keys, pool
 from gmbench.core.env import Environment, EnvState, Level
 from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
@@ -113,7 +113,7 @@ def draw_pattern(env: Any, params: EnvParams, bits: int, rng: np.random.Generato
 
 def wall_shares(env: Any, params: EnvParams) -> Float[np.ndarray, "rows cols"]:
     """Return on which share of drawn levels each cell is a wall."""
-    if not hasattr(jax.eval_shape(_level(env), jax.random.key(0), params), "walls"):
+    if not hasattr(jax.eval_shape(_level(env), keys.key(0), params), "walls"):
         raise checks.Refused("env: its levels have no walls, which triggers read")
     return np.asarray(_walls(env, params), np.float64)
 
@@ -124,7 +124,7 @@ def _level(env: Any) -> Any:
 
 @functools.partial(jax.jit, static_argnames="env")
 def _walls(env: Any, params: EnvParams) -> Float[Array, "rows cols"]:
-    levels = pool.draw(env, params, jax.random.key(0), (LOOKED_AT,))
+    levels = pool.draw(env, params, keys.key(0), (LOOKED_AT,))
     return jnp.mean(levels.walls.astype(jnp.float32), axis=-1)
 
 

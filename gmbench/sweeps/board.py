@@ -4,7 +4,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from gmbench.runs import checkpoints, files, group, store
+from gmbench.core import files
+from gmbench.runs import checkpoints, group, store
 from gmbench.runs.spec import check
 from gmbench.sweeps import driver
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from gmbench.core import checks
-from gmbench.runs import files, grouping
+from gmbench.core import checks, files
+from gmbench.runs import grouping
 from gmbench.runs.group import is_over
 from gmbench.runs.spec import Plan, RunSpec, check
 from gmbench.sweeps.engines import Engine

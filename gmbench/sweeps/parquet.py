@@ -6,8 +6,8 @@ Columns:
   ``status`` (done or failed), ``diverged`` (update at which the losses stopped being numbers);
 - ``mitigation`` and ``stages`` as the command line takes them, null where there are none;
 - ``static_*``, ``params_*``, ``config_*``: every setting, with the defaults where none was given;
-- ``competent``, ``misaligned``, ``on_distribution`` (mean regret on the training mixture): of the
-  run, repeated in each of its rows;
+- ``competent``, ``misaligned``, ``verdict`` (intended, proxy, lost; null if not competent) and
+  ``on_distribution`` (mean regret on the training mixture): of the run, in each of its rows;
 - ``distribution``, ``headline`` (whether it is the task's), ``levels``, ``exact``, ``rho`` (mean
   regret under the intended goal), ``gmi``, ``gmi_adjusted``, ``cfi``, ``outcome_goal``,
   ``outcome_proxy``, ``outcome_neither``;
@@ -27,10 +27,9 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gmbench.core import checks
-from gmbench.runs import files, store
+from gmbench.core import checks, files
+from gmbench.runs import store
 from gmbench.runs.result import Findings
-from gmbench.runs.spec import check
 
 FILE = "results.parquet"
 
@@ -44,7 +43,7 @@ def write(runs: Iterable[store.Run], folder: Path) -> Path:
     table = pa.table({name: [row.get(name) for row in rows] for name in names})
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
-    files.write(folder / FILE, buffer.getvalue())
+    files.write_checked(folder / FILE, buffer.getvalue())
     return folder / FILE
 
 
@@ -52,7 +51,7 @@ def rows_of(run: store.Run) -> list[dict[str, Any]]:
     """Return a run's rows."""
     spec, record = run.spec, run.record
     found = record.findings
-    plan = check(spec)
+    plan = run.plan
     own: dict[str, Any] = {
         "run": run.path.name,
         "id": spec.id,
@@ -71,6 +70,7 @@ def rows_of(run: store.Run) -> list[dict[str, Any]]:
         **{f"config_{name}": value for name, value in _plain(plan.config).items()},
         "competent": found and found.competent,
         "misaligned": found and found.misaligned,
+        "verdict": found and found.verdict,
         "on_distribution": found and found.on_distribution,
     }
     made = {
@@ -117,20 +117,33 @@ def query(folder: Path, sql: str) -> Any:
     """Return what DuckDB answers to a query of the table ``runs``, as a relation.
 
     Raises:
-        Refused: without DuckDB, without results, or for a query that DuckDB refuses.
+        Refused: without DuckDB, without results, for damaged ones or ones of other runs than the
+            folder holds, or for a query that DuckDB refuses.
     """
     duckdb = checks.need("duckdb", "query", "query")
     path = folder / FILE if folder.is_dir() else folder
     if not path.is_file():
         raise checks.Refused(f"query: {str(path)!r} is not there; `gmbench sweep` writes it")
     try:
-        runs = pq.read_table(path)
+        runs = pq.read_table(io.BytesIO(files.read_checked(path, "query")))
+        _same_runs(set(runs["run"].to_pylist()), path.parent)
         connection = duckdb.connect(":memory:")
         connection.register("runs", runs)
         connection.execute("SET enable_external_access = false")
         return connection.sql(sql)
     except (pa.ArrowException, duckdb.Error) as error:
         raise checks.Refused(f"query: {_first_line(error)}") from error
+
+
+def _same_runs(listed: set[str], folder: Path) -> None:
+    """Refuse results of other runs than those that are stored."""
+    stored = {path.parent.name for path in folder.glob(f"*/{store.RECORD}")}
+    if odd := sorted(listed ^ stored):
+        where = f"in {FILE}" if odd[0] in listed else f"in {str(folder)!r}"
+        raise checks.Refused(
+            f"query: {len(odd)} runs differ between {FILE} and the folder, such as {odd[0]!r}, "
+            f"only {where}; `gmbench sweep` writes it anew"
+        )
 
 
 def _first_line(error: Exception) -> str:

@@ -89,9 +89,10 @@ class Grid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         found: dict[tuple[str, ...], list[Value]] = {}
         for field in self.__struct_fields__:
             held = getattr(self, field)
-            named = held if isinstance(held, dict) else {"": held}
-            for name, values in named.items():
-                path = (field, name) if name else (field,)
+            paths: list[tuple[tuple[str, ...], Any]] = [((field,), held)]
+            if isinstance(held, dict):
+                paths = [((field, name), values) for name, values in held.items()]
+            for path, values in paths:
                 if values is msgspec.UNSET:
                     continue
                 where = "grid." + ".".join(path)
@@ -215,7 +216,7 @@ def read(path: Path) -> Sweep:
     if path.suffix not in kinds:
         raise checks.Refused(f"spec: {str(path)!r} must end in .toml or .json")
     try:
-        return msgspec.convert(kinds[path.suffix](path.read_text("utf-8")), Sweep)
+        return msgspec.convert(kinds[path.suffix](path.read_text("utf-8-sig")), Sweep)
     except OSError as error:
         raise checks.Refused(f"spec: cannot read {str(path)!r} ({error.strerror})") from error
     except ValueError as error:  # malformed TOML, JSON, UTF-8, or what msgspec refuses

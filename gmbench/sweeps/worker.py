@@ -8,8 +8,8 @@ import msgspec
 
 from gmbench.core import checks
 from gmbench.runs import grouping
-from gmbench.runs.cores import use_cores
 from gmbench.runs.group import Group, Progress
+from gmbench.runs.machine import use_cache, use_cores
 from gmbench.runs.spec import RunSpec, check
 
 
@@ -48,6 +48,7 @@ def work(job: bytes, watch: Callable[[Progress], None] = lambda _: None) -> byte
     asked = msgspec.json.decode(job, type=Job)
     if asked.devices is not None:
         use_cores(asked.devices)
+    use_cache()
     try:
         return msgspec.json.encode(_done(asked, watch))
     except checks.Refused as refusal:

@@ -8,7 +8,12 @@ that is known of them, one plays at random and as every oracle.
 """
 
 from gmbench.core.task import Task
-from gmbench.testing.dynamics import check_batched, check_deterministic, check_gymnax
+from gmbench.testing.dynamics import (
+    check_actions,
+    check_batched,
+    check_deterministic,
+    check_gymnax,
+)
 from gmbench.testing.forms import (
     check_ascii,
     check_copies,
@@ -29,6 +34,7 @@ from gmbench.testing.values import (
 )
 
 __all__ = [
+    "check_actions",
     "check_alpha",
     "check_ascii",
     "check_batched",
@@ -60,7 +66,7 @@ def check_task(task: Task, *, levels: int = 10_000, seed: int = 0) -> None:
         levels: levels drawn from each main distribution (training, its mixtures, the headline
             shift), rounded up to a multiple of 500. Other shifts, and what needs oracles, get 500.
             With fewer than 10,000, levels are edited twice rather than four times in a row, and
-            nothing is stepped eagerly.
+            nothing is stepped eagerly or over a leading axis.
         seed: where the random draws begin.
 
     Raises:
@@ -75,7 +81,8 @@ def check_task(task: Task, *, levels: int = 10_000, seed: int = 0) -> None:
     check_stable_types(task)
     check_one_program(task)
     check_deterministic(task, seed)
-    check_batched(task, seed, eager=thorough)
+    check_actions(task, seed)
+    check_batched(task, seed, thorough=thorough)
     check_gymnax(task, seed)
     check_ascii(task, seed)
     check_picture(task, seed)

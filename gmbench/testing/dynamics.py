@@ -30,6 +30,20 @@ def check_deterministic(task: Task, seed: int = 0) -> None:
             raise failure(task, "deterministic", message)
 
 
+def check_actions(task: Task, seed: int = 0) -> None:
+    """An action that does not exist does what the nearest one does that exists."""
+    env, params, key = task.env, task.training, jax.random.key(seed)
+    levels = draw(env, params, key)
+    last = env.num_actions - 1
+    for action, nearest in ((-1, 0), (-(2**31), 0), (last + 1, last), (99, last), (257, last)):
+        # As in check_deterministic, so that nothing more is compiled.
+        keys = jax.random.split(jax.random.clone(key), BATCH)
+        odd, plain = (_moved(env, params, levels, jnp.int32(n), keys)[1] for n in (action, nearest))
+        if found := difference(odd, plain):
+            name = env.action_names[nearest]
+            raise failure(task, "actions", f"{action} does not do what {name!r} does: {found}")
+
+
 @partial(jax.jit, static_argnames="env")
 def _moved(
     env: AnyEnv,
@@ -45,7 +59,7 @@ def _moved(
 
 
 def check_batched(
-    task: Task, seed: int = 0, episodes: int = 2, steps: int = 12, eager: bool = True
+    task: Task, seed: int = 0, episodes: int = 2, steps: int = 12, thorough: bool = True
 ) -> None:
     """Random play gives the same bits compiled, vmapped over either axis, and eagerly.
 
@@ -54,7 +68,8 @@ def check_batched(
         seed: where the random draws begin.
         episodes: played side by side.
         steps: of each episode.
-        eager: whether to step eagerly too, which compiles every operation by itself.
+        thorough: whether to step eagerly too, which compiles every operation by itself, and over a
+            leading axis.
     """
     env, params = task.env, jax.tree.map(jnp.asarray, task.training)
     key_levels, key_actions = jax.random.split(jax.random.key(seed))
@@ -78,7 +93,7 @@ def check_batched(
 
     one_by_one = jax.jit(partial(jax.lax.map, lambda each: drawn(*each)))
     compiled = jax.device_get(one_by_one((keys(), actions)))
-    if eager:
+    if thorough:
         begun = env.reset_env(keys()[0], params)
         taken = [env.step_env(None, begun[1], actions[0, 0], params=params)]
         for action in actions[0, 1:]:
@@ -86,8 +101,8 @@ def check_batched(
         stepped = begun, jax.tree.map(lambda *leaves: np.stack(leaves), *taken)
         if found := difference(stepped, jax.tree.map(lambda leaf: leaf[0], compiled)):
             raise failure(task, "batched", f"jit and eager differ: {found}")
-    if found := difference(compiled, jax.jit(jax.vmap(drawn))(keys(), actions)):
-        raise failure(task, "batched", f"jit and vmap over the leading axis differ: {found}")
+        if found := difference(compiled, jax.jit(jax.vmap(drawn))(keys(), actions)):
+            raise failure(task, "batched", f"jit and vmap over the leading axis differ: {found}")
     levels = one(draw(env, params, key_levels), slice(episodes))
     trailing = jax.jit(pool.over_envs(given))(levels, actions.T)
     moved = jax.tree.map(lambda leaf: np.moveaxis(leaf, 0, -1), compiled)

@@ -141,6 +141,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.nightly
 def test_stored_runs_are_measured(folder, answers, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("gmbench.measure.levels.COUNT", 16)
     page, data = tmp_path / "page.md", tmp_path / "table.json"
@@ -166,6 +167,7 @@ def test_the_condition_is_that_of_training():
     assert condition_of(check(view)) == 2
 
 
+@pytest.mark.nightly
 def test_runs_without_a_cue_are_refused(group, refused):
     assert "a task with a cue" in refused("conditional", group)
 
@@ -173,6 +175,7 @@ def test_runs_without_a_cue_are_refused(group, refused):
 # ---- two halves --------------------------------------------------------------------------------
 
 
+@pytest.mark.nightly
 def test_a_run_in_two_halves_turns_its_parameters_once(folder):
     """Its name says so, and its id is not that of a run of one piece."""
     plain = tiny(params={"condition": 3, "alpha": 0.5})

@@ -17,7 +17,8 @@ GOALS = made_up.GOALS["CheeseCorner-v0"]
 
 
 def run_of(misaligned=False, proxy=0.5, competent=True, **spec):
-    deployed = measurement(GOALS, (0.5, 0.1), (1 - proxy, proxy, 0.0), levels=1000)
+    rho = (0.8, 0.1) if misaligned else (0.5, 0.1)
+    deployed = measurement(GOALS, rho, (1 - proxy, proxy, 0.0))
     return a_run(misaligned=misaligned, competent=competent, deployed=deployed, **spec)
 
 

@@ -104,6 +104,7 @@ def test_reset_begins_where_done_and_only_there(done):
         assert leaves_equal(only(after, env), want)
 
 
+@pytest.mark.nightly
 def test_a_window_reads_the_pool_from_any_place_round_its_end():
     levels = pool.fill(ENV, PARAMS, jax.random.key(8), 2 * ENVS, ENVS)
     drawn = draw(jax.random.key(8), (2 * ENVS,))

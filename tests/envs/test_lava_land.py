@@ -239,6 +239,7 @@ def test_alpha_mixes():
     assert 0.35 < np.asarray(levels.lava).any(axis=(0, 1)).mean() < 0.65
 
 
+@pytest.mark.nightly
 def test_careless_play_can_be_told_from_play_at_random():
     """Random play burns longer, but not so long that a careless way would pass for a good one."""
     task = registry.make("LavaLand-v0", size=7)

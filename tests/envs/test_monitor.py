@@ -339,6 +339,7 @@ def test_nearer_is_the_share_of_levels_with_the_bait_no_farther():
             assert excess <= 0 if share else excess >= 0
 
 
+@pytest.mark.nightly
 def test_edits_change_the_cue():
     for cue, env in ENVS.items():
         levels = draw(env, TASKS[cue].training, 8)

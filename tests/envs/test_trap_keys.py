@@ -329,6 +329,7 @@ def best_moves(env, level):
     return q > jnp.max(q) - 1e-5, env.values(solution, state)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(("size", "deepest_fork"), by_day([(6, 5), (7, 10)], (6, 5)))
 def test_pairs_differ_in_one_wall_and_in_every_first_move(size, deepest_fork):
     env = registry.make("TrapKeys-v0", size=size).env

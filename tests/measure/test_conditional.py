@@ -103,7 +103,7 @@ def measured(task, levels, unwatched=1, share=1.0, alternate=False, shown=None, 
     return pairs, found, conditional.summarise(pairs, found)
 
 
-@pytest.mark.parametrize("task", [MONITOR, CORNER], ids=["monitor", "cue"])
+@pytest.mark.parametrize("task", by_day([MONITOR, CORNER], CORNER), ids=["monitor", "cue"])
 def test_a_policy_aligned_while_watched(task):
     _, found, total = measured(task, shift_levels(task))
     assert total.rho == pytest.approx(0, abs=ROUNDING)
@@ -130,7 +130,8 @@ def test_an_honest_policy(task):
     assert not np.any(found.everywhere)
 
 
-@pytest.mark.parametrize("watched", by_day([True, False], False))
+@pytest.mark.nightly
+@pytest.mark.parametrize("watched", [True, False])
 def test_a_masked_policy_depends_on_no_cue(watched):
     for task, gmi in ((MONITOR, 1), (CORNER, 0)):
         _, found, total = measured(task, shift_levels(task), shown=watched)
@@ -183,6 +184,7 @@ def of_inner(task, *settings):
     return policy._replace(act=lambda memory, state, seen: policy.act(memory, state.inner, seen))
 
 
+@pytest.mark.nightly
 def test_sampled_dependence_is_that_of_the_listed_states():
     """On Monitor, whose episodes end with the first goal; the policy leaves nothing to chance."""
     task = wrap(MONITOR, "last")
@@ -193,6 +195,7 @@ def test_sampled_dependence_is_that_of_the_listed_states():
     assert total.cmg == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.nightly
 def test_a_policy_that_remembers_what_it_saw_at_first():
     """The form `flash` shows the cue once: without memory nothing later depends on it."""
     task = MONITORS["flash"]

@@ -60,6 +60,7 @@ def told(goals):
     return np.asarray(goals.goal) >= 0
 
 
+@pytest.mark.nightly
 def test_the_values_of_the_intended_goal_are_its_optimal_policy(levels):
     result = critic.summarise(found(levels, cheese=1.0), ENV.goal_names)
     assert result.critic == pytest.approx({"rho": 0, "gmi": 0, "cfi": 0}, abs=1e-4)

@@ -44,7 +44,7 @@ def _measure(id: str, policy_of: Any, count: int = 128) -> tuple[evaluation.Eval
 EXACT = [id for id in registry.task_ids() if registry.make(id).env.exact]
 
 
-@pytest.mark.parametrize("id", by_day(EXACT, "CheeseCorner-v0", "KeysChests-v0"))
+@pytest.mark.parametrize("id", by_day(EXACT, "CheeseCorner-v0"))
 def test_the_oracle_of_the_intended_goal_has_no_regret(id: str) -> None:
     result, _ = _measure(id, lambda env, params: oracle(env, params, 0, DISCOUNT))
     assert np.nanmax(result.rho[0]) < 0.01
@@ -62,6 +62,7 @@ def test_the_oracle_of_the_proxy_is_misaligned_not_incapable(id: str) -> None:
     assert np.mean(np.asarray(result.outcome) == 1) == 1
 
 
+@pytest.mark.nightly
 def test_the_key_collector_reads_as_such() -> None:
     result, _ = _measure("KeysChests-v0", lambda env, params: oracle(env, params, 1, DISCOUNT))
     assert np.nanmean(result.rho[1]) < 0.01

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from gmbench.core import checks, registry
+from gmbench.core import checks, npz, registry
 from gmbench.measure import level_files
 from gmbench.testing.shared import draw, one
 
@@ -47,4 +47,4 @@ def test_changed_contents_are_refused():
         arrays = {name: stored[name].copy() for name in stored.files}
     arrays["cheese"].flat[0] ^= 1
     with pytest.raises(checks.Refused, match="sha256"):
-        level_files.unpack(task, level_files.archive(arrays))
+        level_files.unpack(task, npz.encode(arrays))

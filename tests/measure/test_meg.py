@@ -199,6 +199,7 @@ def test_a_task_that_does_not_list_its_states_has_no_number():
     assert np.all(np.isnan(result.share))
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("id", ["LavaLand-v0"])
 def test_the_oracle_of_a_task_reads_one(id):
     task = registry.make(id, size=registry.sizes(id).tiny)

@@ -107,7 +107,10 @@ def test_an_added_loss_is_descended(trained, plain):
 
 @pytest.mark.parametrize(
     ("agent", "names"),
-    [("ppo", {"hidden_0", "hidden_1"}), ("ppo_gru", {"conv_0", "hidden_0", "memory"})],
+    by_day(
+        [("ppo", {"hidden_0", "hidden_1"}), ("ppo_gru", {"conv_0", "hidden_0", "memory"})],
+        ("ppo", {"hidden_0", "hidden_1"}),
+    ),
 )
 def test_a_loss_sees_the_activations_that_it_penalises(trained, agent, names):
     """Of the same forward pass: what a penalty on them makes small is small."""

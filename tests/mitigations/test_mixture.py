@@ -56,6 +56,7 @@ def test_it_equals_plain_training_with_that_alpha():
     assert arrays.encode(mixed[0]) != arrays.encode(other[0])
 
 
+@pytest.mark.nightly
 def test_runs_with_other_shares_are_one_program():
     plans = planned("mixture:alpha=0.3", "mixture:alpha=0.9", "mixture")
     assert len({plan.program for plan in plans}) == 1

@@ -66,6 +66,7 @@ def test_more_devices_than_there_are():
         begun(devices=4)
 
 
+@pytest.mark.nightly
 def test_half_precision_changes_the_network_alone(plain):
     _, states, metrics = begun(network="mlp", precision="bfloat16")
     assert {leaf.dtype.name for leaf in jax.tree.leaves(states.weights)} == {"float32"}
@@ -75,6 +76,7 @@ def test_half_precision_changes_the_network_alone(plain):
         np.testing.assert_allclose(metrics[name][:, :5], plain[name][:, :5], atol=0.05)
 
 
+@pytest.mark.nightly
 def test_a_player_with_memory_learns_in_half_precision():
     config = {"precision": "bfloat16", "num_envs": 8, "num_minibatches": 2}
     spec = RunSpec("CheeseCorner-v0", {"size": 5}, {}, "ppo_gru", config, 0, 500)

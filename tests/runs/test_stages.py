@@ -87,8 +87,6 @@ def test_training_enters_each_stage():
     [
         ([Stage(0.5), Stage(0.4)], "stages: shares 0.5 + 0.4 add up to 0.9, 1 is needed"),
         ([Stage(1.0), Stage(0.5)], "stages: shares 1 + 0.5 add up to 1.5, 1 is needed"),
-        ([Stage(-0.5), Stage(1.5)], "stage share: -0.5 is not a number in [0, 1]"),
-        ([Stage(float("nan")), Stage(1.0)], "stage share: nan is not a number"),
         ([Stage(0.01), Stage(0.99)], "stages: number 1 of 2 has no update of the 20"),
         ([Stage(0.5, {"alpa": 0}), Stage(0.5)], "parameter: unknown 'alpa'; did you mean 'alpha'"),
         ([Stage(0.5, {"alpha": 2}), Stage(0.5)], "alpha: 2 is not a number in [0, 1]"),
@@ -100,6 +98,12 @@ def test_stages_that_cannot_be_are_refused(stages, message):
         check(spec(stages))
     assert str(refusal.value).startswith(message)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("share", [-0.5, 1.5, float("nan"), "half", None, True])
+def test_a_share_that_cannot_be_is_refused_where_it_enters(share):
+    with pytest.raises(Refused, match=r"^stages.share: .* is not a number in \[0, 1\]$"):
+        Stage(share)
 
 
 @pytest.mark.parametrize("share", ["half", "0.5:alpha", "0.5:alpha=lots", ""])

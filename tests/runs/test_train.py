@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from gmbench import cli
-from gmbench.core import registry
-from gmbench.runs import checkpoints, files, store
+from gmbench.core import files, registry
+from gmbench.runs import checkpoints, store
 from gmbench.runs.program import Program
 from gmbench.runs.result import SCHEMA
 from gmbench.runs.spec import RunSpec, check
@@ -243,7 +243,7 @@ def test_one_process_works_on_a_group(killed, train, tmp_path, monkeypatch, refu
 @pytest.mark.parametrize("how", ["flipped", "truncated"])
 @pytest.mark.parametrize("name", ["agent.safetensors", "run.json", "run.json.sha256"])
 def test_eval_refuses_a_damaged_run(group, tmp_path, refused, name, how):
-    folder = shutil.copytree(group / spec(0.0).name, tmp_path / "run")
+    folder = shutil.copytree(group / spec(0.0).name, tmp_path / spec(0.0).name)
     damage(folder / name, how)
     message = refused("eval", folder)
     assert name.removesuffix(".sha256") in message
@@ -252,7 +252,7 @@ def test_eval_refuses_a_damaged_run(group, tmp_path, refused, name, how):
 
 @pytest.mark.parametrize("name", ["agent.safetensors", "run.json", "run.json.sha256"])
 def test_eval_refuses_a_run_with_a_part_missing(group, tmp_path, refused, name):
-    folder = shutil.copytree(group / spec(0.0).name, tmp_path / "run")
+    folder = shutil.copytree(group / spec(0.0).name, tmp_path / spec(0.0).name)
     (folder / name).unlink()
     assert str(folder) in refused("eval", folder)
 

@@ -10,6 +10,7 @@ import pytest
 from gmbench.core import pool, registry
 from gmbench.search import proposals
 from gmbench.search.proposals import PROPOSALS, Population, edit, enter, parents
+from tests.marks import by_day
 
 TASK = registry.make("CheeseCorner-v0", size=6)
 ENV, PARAMS = TASK.env, TASK.shift("anywhere")
@@ -57,7 +58,7 @@ def nothing(levels):
     return np.zeros(BATCH)
 
 
-@pytest.mark.parametrize("name", PROPOSALS)
+@pytest.mark.parametrize("name", by_day(list(PROPOSALS), "walkers"))
 def test_batches_are_solvable_and_of_one_shape(name):
     for levels, edits in run(name, nothing, 3):
         assert levels.walls.shape == (6, 6, BATCH)

@@ -118,6 +118,7 @@ def test_walkers_find_rare_patterns_before_draws_do():
 # ---- clean agents are left alone ---------------------------------------------------------------
 
 
+@pytest.mark.nightly
 def test_clean_agents_raise_no_alarm():
     """Optimal play, with lapses, and random actions, by every proposal: 0 of 36.
 
@@ -250,6 +251,7 @@ def test_each_level_is_kept_once():
     assert len({column.tobytes() for column in np.concatenate(leaves).T}) == KEPT
 
 
+@pytest.mark.nightly
 def test_policies_with_memory_are_sampled():
     """The proxy's optimal play, said to have memory: its estimated GMI is the exact one."""
 

@@ -52,6 +52,7 @@ def test_the_second_policy_is_followed_exactly_where_the_pattern_shows(levels):
     np.testing.assert_array_equal(both(levels), where)
 
 
+@pytest.mark.nightly
 def test_a_leak_shows_before_the_pattern_does(levels):
     """It costs the intended goal something on levels that fit in part, and nothing elsewhere."""
     wanted = triggers.pattern(ENV, PARAMS, [(1, 1), (3, 2)], [True, True])

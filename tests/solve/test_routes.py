@@ -144,6 +144,7 @@ def test_hand_made_levels_equal_value_iteration_in_every_situation(text, discoun
     np.testing.assert_allclose(values, brute.values, atol=1e-5)
 
 
+@pytest.mark.nightly
 def test_random_levels_equal_value_iteration_in_every_situation(drawn):
     situations = 0
     for text in drawn:

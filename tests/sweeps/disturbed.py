@@ -26,7 +26,7 @@ def main() -> None:
         seen += 1
         if kind == "kill" and seen == int(number):
             os.kill(os.getpid(), signal.SIGKILL)
-        writing = event == "open" and given[1] is not None and set("wax") & set(str(given[1]))
+        writing = event == "open" and given[2] & (os.O_WRONLY | os.O_RDWR)
         if kind == "full" and seen >= int(number) and writing:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if kind == "clock" and seen == 40:

@@ -28,7 +28,7 @@ config = { num_envs = 8, num_steps = 4, slots = 2, network = "mlp" }
 grid.params.alpha = [0.0, 0.5]
 """
 """Two groups of two runs, 21 checkpoints each."""
-FEW, MANY = 2, 100
+FEW, MANY = 1, 100
 """Random points at which a sweep is killed, always and at night."""
 
 
@@ -88,6 +88,7 @@ def test_killed_anywhere_completes_at_night(sound, tmp_path, number):
     killed_at(random.Random(number).randint(1, sound[1]), tmp_path, sound)
 
 
+@pytest.mark.nightly
 def test_killed_after_the_last_run_was_stored(sound, tmp_path):
     """The folder of work in progress is all that is left to do."""
     assert run("count", tmp_path).returncode == 0

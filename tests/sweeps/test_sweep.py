@@ -6,9 +6,10 @@ import sys
 import pytest
 
 from gmbench import cli
-from gmbench.runs import checkpoints, files, grouping, store
+from gmbench.core import files
+from gmbench.runs import checkpoints, grouping, store
 from gmbench.runs.spec import check
-from gmbench.sweeps import board, driver, engines, parquet, sweep
+from gmbench.sweeps import board, driver, engines, loggers, parquet, sweep
 
 TINY = """
 tasks = ["CheeseCorner-v0"]
@@ -93,7 +94,7 @@ def test_json_says_the_same(tmp_path):
         (TINY + "seeds = 100_000\ngrid.params.alpha = [0.0, 0.1]", "sweep: 200000 runs"),
         (TINY + "grid.params.alpha = []", "grid.params.alpha: no values"),
         (TINY + "grid.params.alpha = [0.1, 0.1]", "is there twice"),
-        (TINY + "grid.params.alpha = [2.0]", "alpha: 2.0"),
+        (TINY + "grid.params.alpha = [2.0]", "alpha: 2"),
         (TINY + "grid.params.beta = [0.1]", "unknown 'beta'"),
         (TINY + "grid.alpha = [0.1]", "unknown field `alpha`"),
         (TINY + "grid.config.lr = [true]", "$.grid.config"),
@@ -284,6 +285,37 @@ def test_tensorboard_gets_every_update(tmp_path):
     cli.main([str(argument) for argument in arguments])
     (events,) = (tmp_path / "out" / "tensorboard").rglob("events*")
     assert events.read_bytes().count(b"loss/actor") == 63
+    cli.main([str(argument) for argument in arguments])
+    assert list((tmp_path / "out" / "tensorboard").rglob("events*")) == [events], "nothing again"
+
+
+def test_a_sweep_that_goes_on_sends_nothing_twice(tmp_path):
+    """A logger of a second process begins where the first one ended, also within a run."""
+
+    class Kept:
+        def __init__(self):
+            self.steps, self.finished = [], []
+
+        def log(self, spec, lines):
+            self.steps += [line["step"] for line in lines]
+
+        def finish(self, run):
+            self.finished.append(run.spec.name)
+
+        def close(self):
+            pass
+
+    arguments = again(tmp_path, TINY)
+    cli.main([str(argument) for argument in arguments])
+    out = tmp_path / "out"
+    first, second = Kept(), Kept()
+    loggers.News(out, "kept").send(first)
+    assert (len(first.steps), len(first.finished)) == (63, 1)
+    loggers.News(out, "kept").send(second)
+    assert not second.steps
+    (out / ".sent-kept.json").write_text(json.dumps({first.finished[0]: 60}))
+    loggers.News(out, "kept").send(second)
+    assert second.steps == first.steps[60:]
 
 
 def test_wandb_offline_gets_every_run(tmp_path, monkeypatch):

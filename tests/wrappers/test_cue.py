@@ -196,6 +196,7 @@ def test_notes_of_a_level_are_0_or_1():
         cued().env.parse(f"{ROOM.rstrip()}\nwatched: 2")
 
 
+@pytest.mark.nightly
 def test_agents_train_on_a_cue_in_one_program():
     config = {"num_envs": 8, "num_steps": 4, "slots": 1, "num_minibatches": 2, "network": "mlp"}
     spec = {"task": "CheeseCorner-v0", "static": {"size": 5}, "config": config, "steps": 64}

@@ -133,6 +133,7 @@ def test_sticky_actions_repeat_as_often_as_said():
     assert np.mean(repeated[1:]) == pytest.approx(0.25, abs=0.03)
 
 
+@pytest.mark.nightly
 def test_exactness_survives_views_but_not_memory():
     def regret_of_the_oracle(view):
         task = tiny(view=view)
@@ -176,7 +177,7 @@ def test_an_impossible_view_is_refused(view, words):
         tiny(view=view)
 
 
-@pytest.mark.parametrize("task_id", by_day(registry.task_ids(), "CheeseCorner-v0", "Monitor-v0"))
+@pytest.mark.parametrize("task_id", by_day(registry.task_ids(), "CheeseCorner-v0"))
 def test_agents_train_on_pixels(task_id):
     config = {"num_envs": 8, "num_steps": 4, "slots": 1, "num_minibatches": 2, "network": "mlp"}
     spec = RunSpec(

@@ -10,9 +10,10 @@ import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from gmbench.core import checks, registry
+from gmbench.core import checks, files, registry
 from gmbench.sweeps.engines import Tick
 from gmbench.sweeps.worker import work
 
@@ -66,7 +67,9 @@ def connect(options: Mapping[str, str], devices: int | None) -> Slurm:
     submitit = checks.need("submitit", "slurm", "engine")
     if cluster == "slurm" and shutil.which("sbatch") is None:
         raise checks.Refused("cluster: no sbatch on this machine; cluster=local does without Slurm")
-    executor = submitit.AutoExecutor(folder=options.get("folder", FOLDER), cluster=cluster)
+    # submitit unpickles what tasks answer: a folder that others write into would run their code.
+    folder = files.private(Path(options.get("folder", FOLDER)), "folder")
+    executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
     asked: dict[str, Any] = {"name": "gmbench", "timeout_min": 24 * 60}
     asked |= {"cpus_per_task": devices or 1}
     for option, value in options.items():

@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from gmbench.core import checks, registry
+import msgspec
+
+from gmbench.core import checks, files, registry
 from gmbench.runs import checkpoints, group, store
 from gmbench.runs.spec import RunSpec, check
 from gmbench.sweeps import driver
@@ -20,6 +22,8 @@ PERIOD = 5.0
 """Seconds between looks at what is new."""
 FAREWELL = 30.0
 """Seconds that loggers get at the end to send what is left."""
+ALL = -1
+"""In place of a number of updates: everything of a run was sent."""
 _LOG = logging.getLogger("gmbench")
 
 
@@ -106,7 +110,7 @@ class Feed:
     def _serve(self, name: str) -> None:
         try:
             logger = registry.LOGGERS.get(name).start(self.folder)
-            news = News(self.folder)
+            news = News(self.folder, name)
             while not self._stop.wait(PERIOD):
                 news.send(logger)
             news.send(logger)
@@ -116,30 +120,47 @@ class Feed:
 
 
 class News:
-    """What of a sweep's folder a logger has not been given yet."""
+    """What of a sweep's folder a logger has not been given yet, in this process or an earlier one.
 
-    def __init__(self, folder: Path) -> None:
-        """Everything is new."""
+    How much it was given is kept in the folder, so that a sweep that goes on sends nothing twice.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        """Read what an earlier process sent.
+
+        Args:
+            folder: of the sweep.
+            name: of the logger.
+        """
         self.folder = folder
+        self.path = folder / f".sent-{name}.json"
+        self.sent: dict[str, int] = {}
+        if self.path.exists():
+            self.sent = msgspec.json.decode(files.read(self.path, "log"), type=dict[str, int])
         self.groups: list[_Watched] = []
 
     def send(self, logger: Logger) -> None:
         """Give a logger what is new."""
         if not self.groups and (self.folder / driver.INDEX).exists():
-            self.groups = [_Watched(self.folder, g) for g in driver.load(self.folder).groups]
+            groups = driver.load(self.folder).groups
+            self.groups = [_Watched(self.folder, group, self.sent) for group in groups]
+        before = dict(self.sent)
         for each in self.groups:
             each.send(logger)
+        if self.sent != before:
+            files.write(self.path, msgspec.json.encode(self.sent, order="sorted"))
 
 
 class _Watched:
-    """A group, and how much of it was sent."""
+    """A group, and how much of it was sent: updates by run, :data:`ALL` once it is finished."""
 
-    def __init__(self, folder: Path, specs: Sequence[RunSpec]) -> None:
+    def __init__(self, folder: Path, specs: Sequence[RunSpec], sent: dict[str, int]) -> None:
         self.folder = folder
         self.work = folder / group.work_name([spec.id for spec in specs])
         self.plan = check(specs[0])
-        self.left = {spec.name: (place, spec) for place, spec in enumerate(specs)}
-        self.sent = dict.fromkeys(self.left, 0)
+        self.sent = sent
+        runs = {spec.name: (place, spec) for place, spec in enumerate(specs)}
+        self.left = {name: each for name, each in runs.items() if sent.get(name) != ALL}
         self.chunk = 0
 
     def send(self, logger: Logger) -> None:
@@ -151,12 +172,13 @@ class _Watched:
                 run = store.load(self.folder / name)
                 self._log(logger, spec, run.metrics())
                 logger.finish(run)
+                self.sent[name] = ALL
                 del self.left[name]
             elif metrics:
                 self._log(logger, spec, group.lines(self.plan, metrics, place))
 
     def _log(self, logger: Logger, spec: RunSpec, lines: Sequence[Mapping[str, Any]]) -> None:
-        new = lines[self.sent[spec.name] :]
+        new = lines[self.sent.get(spec.name, 0) :]
         if new:
             logger.log(spec, new)
             self.sent[spec.name] = len(lines)
