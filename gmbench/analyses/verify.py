@@ -10,16 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import jax
 import msgspec
 
 from gmbench.core import checks, registry
 from gmbench.report.document import PAGES, Document, Line, Paragraph, Table
 from gmbench.report.question import Asked, Question
-from gmbench.runs import summary
+from gmbench.runs import assess
 from gmbench.runs.group import Watch
 from gmbench.runs.opened import OpenAgent
-from gmbench.runs.program import Program
 from gmbench.runs.result import Measurement
 
 
@@ -54,14 +52,9 @@ class Verify(Question):
     def investigate(self, agent: OpenAgent, watch: Watch) -> Verified:
         """Return by how much the agent differs from its record."""
         del watch
-        program = Program([agent.plan])
-        one = jax.tree.map(lambda leaf: leaf[None], agent.weights)
-        results = {}
-        for name in agent.run.findings.distributions:
-            evaluated, level_set = program.evaluate(one, name)
-            results[name] = (jax.tree.map(lambda leaf: leaf[0], evaluated), level_set)
-        found = summary.describe(agent.plan, results)
         stored = agent.run.findings.distributions
+        again = assess.assess(agent.plan, agent.weights, list(stored), agent.run.path.name)
+        found = again.distributions
         differences = [
             (gap, f"{field} of {name}")
             for name in stored

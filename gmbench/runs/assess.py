@@ -58,9 +58,7 @@ def finished_run(path: Path, distributions: Sequence[str]) -> Assessment:
         Refused: if the directory is not a run, is damaged, or a distribution is unknown.
     """
     run = store.load(path)
-    plan, weights = agent_of(run)
-    one = jax.tree.map(lambda leaf: leaf[None], weights)
-    return _assess(plan, Program([plan]), one, distributions, run.path.name)
+    return assess(*agent_of(run), distributions, run.path.name)
 
 
 def fixed_agent(spec: RunSpec, distributions: Sequence[str]) -> Assessment:
@@ -73,16 +71,20 @@ def fixed_agent(spec: RunSpec, distributions: Sequence[str]) -> Assessment:
     if plan.agent.learns:
         raise checks.Refused(f"agent: {spec.agent!r} must be trained; evaluate its run directory")
     title = f"{spec.agent} on {spec.task}"
-    return _assess(plan, Program([plan]), jnp.zeros(1), distributions, title)
+    return assess(plan, jnp.float32(0), distributions, title)
 
 
-def _assess(
-    plan: Plan, program: Program, weights: Any, distributions: Sequence[str], title: str
-) -> Assessment:
+def assess(plan: Plan, weights: Any, distributions: Sequence[str], title: str) -> Assessment:
+    """Evaluate an agent with these weights; by default on training and the first shift.
+
+    Raises:
+        Refused: for an unknown distribution.
+    """
+    program = Program([plan])
+    one = jax.tree.map(lambda leaf: leaf[None], weights)
     results = {}
     for name in distributions or levels.distributions(plan.task):
-        checks.known("shift", name, ["training", *plan.task.shifts])
-        evaluated, level_set = program.evaluate(weights, name)
+        evaluated, level_set = program.evaluate(one, name)
         results[name] = (jax.tree.map(lambda leaf: leaf[0], evaluated), level_set)
     described = summary.describe(plan, results)
     return Assessment(title, plan.task.env.goal_names, described)

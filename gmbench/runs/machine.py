@@ -5,14 +5,13 @@ import functools
 import hashlib
 import os
 import platform
-import stat
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 import jax
 
-from gmbench.core import checks
+from gmbench.core import checks, files
 
 CACHE = "GMBENCH_CACHE"
 """Environment variable: the folder of compiled programs, or ``off``."""
@@ -62,12 +61,9 @@ def use_cache() -> None:
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(chosen or Path(home) / "gmbench") / "compiled" / _kind()
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        about = folder.stat()
-    except (OSError, RuntimeError):
+        files.private(folder, CACHE)
+    except checks.Refused:
         return  # nothing is kept
-    if about.st_uid != os.getuid() or about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        return
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -18,7 +18,7 @@ from gmbench.core.task import Task
 from gmbench.runs.mitigate import Mitigating, typed
 from gmbench.runs.mitigate import read as read_mitigation
 
-KEYS = ("threefry2x32", "rbg", "unsafe_rbg")
+KEYS = (keys.THREEFRY, "rbg", "unsafe_rbg")
 """JAX's generators of random numbers."""
 MOST_WORDS = 180
 """Characters of a run's name before its seed and id: file names have 255 at most."""
