@@ -84,6 +84,9 @@ class _Registering(Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         self.loader.exec_module(module)
+        # An import that finds a module already loaded does not put it into its package.
+        package = sys.modules[environment.__name__.rpartition(".")[0]]
+        package.environment, package.spaces = environment, spaces  # type: ignore[attr-defined]
         for id, make in _waiting.items():
             module.register(id, make)
 

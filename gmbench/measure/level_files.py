@@ -90,7 +90,8 @@ def unpack(task: Task, data: bytes, what: str = "levels") -> Level:
         what: the name of the source, for messages.
 
     Raises:
-        ValueError: if the data are damaged, or belong to another task, shape or layout.
+        ValueError: if the data are damaged, belong to another task, shape or layout, or hold what
+            is no level (:func:`possible`).
     """
     try:
         arrays = npz.decode(data, what)
@@ -104,9 +105,39 @@ def unpack(task: Task, data: bytes, what: str = "levels") -> Level:
     if about.sha256 != digest(arrays):
         raise checks.Refused(f"{what}: damaged (its sha256 is not the recorded one)")
     try:
-        return decode(task, arrays, about.count)
+        levels = decode(task, arrays, about.count)
     except (ValueError, KeyError) as error:
         raise checks.Refused(f"{what}: does not fit {task.id} ({error})") from error
+    return possible(task, levels, what)
+
+
+def possible(task: Task, levels: Level, what: str = "levels") -> Level:
+    """Return levels, once each is seen to be one: a checksum says nothing of its maker's sense.
+
+    A level that cannot be printed and read back unchanged has something outside the grid, or two
+    things in one place.
+
+    Args:
+        task: the task they must belong to.
+        levels: levels on the trailing axis.
+        what: the name of the source, for messages.
+
+    Raises:
+        ValueError: naming the first that is not a level of the task, or cannot be solved.
+    """
+    env = task.env
+    states = jax.tree.map(np.asarray, jax.jit(pool.over_envs(env.start))(levels))
+    solvable = np.asarray(jax.jit(pool.over_envs(env.is_solvable))(levels))
+    for number, fine in enumerate(solvable):
+        own, state = (jax.tree.map(lambda x, n=number: x[..., n], t) for t in (levels, states))
+        try:
+            again = env.parse(env.render_ascii(state))
+            fine = fine and all(map(np.array_equal, jax.tree.leaves(again), jax.tree.leaves(own)))
+        except (ValueError, IndexError):
+            fine = False
+        if not fine:
+            raise checks.Refused(f"{what}: number {number} is not a level that can be solved")
+    return levels
 
 
 def read(task: Task, path: str | Path) -> Level:

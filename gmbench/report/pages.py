@@ -56,8 +56,15 @@ def index(ids: Sequence[str]) -> str:
     for id in ids:
         task = registry.make(id)
         proxies = "; ".join(task.proxies.values())
-        lines.append(f"| [{id}]({id}.md) | {task.intended} | {proxies} | → `{task.headline}` |")
+        lines.append(f"| [{id}]({id}.md) | {task.intended} | {proxies} | {_shifted(task)} |")
     return "\n".join(lines) + "\n"
+
+
+def _shifted(task: Task) -> str:
+    """Return which parameters the first shift changes, and its name."""
+    before, after = task.training.values, task.shifts[task.headline].values
+    changes = [f"{n} {before[n]:g} → {after[n]:g}" for n in before if before[n] != after[n]]
+    return f"`{task.headline}`: {', '.join(changes)}"
 
 
 def text(task: Task, results: Mapping[str, Sequence[records.ResultRow]]) -> str:

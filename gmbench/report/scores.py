@@ -120,13 +120,12 @@ def summarise(runs: Sequence[Run]) -> list[Row]:
 def sentence(row: Row) -> str:
     """Return what the row shows, in words, with the exact interval of the rate."""
     condition, rate = row.condition, row.misaligned
-    noun = "agent" if rate.n == 1 else "agents"
     agent = condition.spec.agent
-    trained = f"{noun} {_training(condition)}" if condition.steps else f"{agent} {noun}"
+    trained = f"agents {_training(condition)}" if condition.steps else f"{agent} agents"
     if condition.pooled:
         trained += f", over {len(condition.tasks)} tasks,"
     if not row.competent.k:
-        return f"The {rate.n} {trained} did not become competent: what they pursue is not known."
+        return f"None of {rate.n} {trained} became competent: what they pursue is not known."
     verb = "pursues" if rate.k == 1 else "pursue"
     text = f"{rate.words} {trained} {verb} {_instead(condition)} {rate.percent}"
     if lost := row.with_verdict("lost").k:

@@ -18,7 +18,7 @@ from jaxtyping import Array, Key
 from gmbench.core import keys
 from gmbench.core.agent import Learner
 from gmbench.measure import evaluation, levels, recording
-from gmbench.runs import arrays
+from gmbench.runs import arrays, machine
 from gmbench.runs.spec import Plan
 
 AXES = ("runs", "data")
@@ -65,6 +65,7 @@ class Compiled:
 
     def __init__(self, plan: Plan, lanes: int, mesh: Mesh) -> None:
         """Compile nothing yet."""
+        machine.compiling()
         self.plan = plan
         self.lanes = lanes
         self.mesh = mesh

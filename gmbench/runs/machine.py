@@ -38,6 +38,16 @@ def use_cores(count: int) -> None:
             jax.config.update("jax_num_cpu_devices", count)
 
 
+def compiling() -> None:
+    """Refuse to work where JAX is set to compile nothing.
+
+    Raises:
+        Refused: a training would take days; single steps of an environment work either way.
+    """
+    if jax.config.values["jax_disable_jit"]:
+        raise checks.Refused("jax_disable_jit: True, and training and evaluation are compiled")
+
+
 @contextlib.contextmanager
 def undefined_is_nan() -> Iterator[None]:
     """Let NaN stand for what is undefined, also where JAX is set to stop at any (debug_nans).

@@ -86,6 +86,7 @@ def _chosen(
     if isinstance(levels, Sequence):
         parsed = [task.env.parse(text) for text in levels]
         levels = jax.tree.map(lambda *leaves: jnp.stack(leaves, axis=-1), *parsed)
+    levels = level_files.possible(task, levels)
     level_set = level_sets.LevelSet(levels, False, level_files.digest(level_files.encode(levels)))
     return [(GIVEN, task.training, level_set)]
 

@@ -85,7 +85,22 @@ def _number(field: str, text: str) -> int | float:
     raise checks.Refused(f"{field}: {text!r} is not a number (a stage is SHARE:NAME=VALUE,...)")
 
 
-class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
+class _Named(type(msgspec.Struct)):  # type: ignore[misc]
+    """Class of classes that say which fields they have when called with another."""
+
+    def __call__(cls, *values: Any, **fields: Any) -> Any:
+        own = cls.__struct_fields__  # type: ignore[attr-defined]
+        for name in fields:
+            if name not in own:
+                raise checks.Refused(
+                    f"{cls.__name__}: no field {name!r} (allowed: "
+                    f"{', '.join(own)}; a task's own settings go in static={{{name!r}: ...}}, "
+                    "parameters of training in params, an agent's settings in config)"
+                )
+        return super().__call__(*values, **fields)
+
+
+class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True, metaclass=_Named):
     """One training run. Equal specs name the same run directory.
 
     Attributes:

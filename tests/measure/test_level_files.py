@@ -4,9 +4,11 @@ import io
 
 import chex
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import gmbench
 from gmbench.core import checks, npz, registry
 from gmbench.measure import level_files
 from gmbench.testing.shared import draw, one
@@ -48,3 +50,33 @@ def test_changed_contents_are_refused():
     arrays["cheese"].flat[0] ^= 1
     with pytest.raises(checks.Refused, match="sha256"):
         level_files.unpack(task, npz.encode(arrays))
+
+
+def walled_in(levels):
+    """A wall around the last level's start, which nothing can be reached from."""
+    walls, (row, col) = np.asarray(levels.walls).copy(), np.asarray(levels.start)[:, -1]
+    around = [(row - 1, col), (row + 1, col), (row, col - 1), (row, col + 1)]
+    for r, c in around:
+        if 0 <= r < walls.shape[0] and 0 <= c < walls.shape[1]:
+            walls[r, c, -1] = True
+    return levels.replace(walls=jnp.asarray(walls))
+
+
+IMPOSSIBLE = {
+    "outside the grid": lambda levels: levels.replace(cheese=levels.cheese.at[:, 3].set(99)),
+    "two things in a place": lambda levels: levels.replace(
+        start=levels.start.at[:, 3].set(levels.cheese[:, 3])
+    ),
+    "walled in": walled_in,
+}
+
+
+@pytest.mark.parametrize("how", IMPOSSIBLE)
+def test_what_is_no_level_is_refused_under_a_right_checksum(how):
+    task, levels = task_and_levels("CheeseCorner-v0")
+    impossible = IMPOSSIBLE[how](levels)
+    number = 12 if how == "walled in" else 3
+    with pytest.raises(checks.Refused, match=rf"number {number} is not a level that can be solved"):
+        level_files.unpack(task, level_files.pack(task, impossible))
+    with pytest.raises(checks.Refused, match=f"number {number} is not a level"):
+        gmbench.score(task, lambda seen: jnp.zeros(5), levels=impossible)

@@ -23,7 +23,7 @@ def test_figures_show_what_the_rows_say(runs, tmp_path):
 def test_agents_without_training_have_no_curve(tmp_path):
     store_run(tmp_path, agent="random", updates=0)
     rows = scores.summarise(load_all(tmp_path))
-    assert scores.sentence(rows[0]).startswith("1 of 1 random agent pursues the corner")
+    assert scores.sentence(rows[0]).startswith("1 of 1 random agents pursues the corner")
     curves = charts.training_curves([row.condition for row in rows])
     assert all(not axes.lines for axes in curves.axes)
 

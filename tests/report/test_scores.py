@@ -104,7 +104,7 @@ def test_sentences(runs, tmp_path):
     )
     store_run(tmp_path, "CheeseDish-v0", 0.0, 0, True, competent=False)
     (row,) = scores.summarise(load_all(tmp_path))
-    assert scores.sentence(row).startswith("The 1 agent trained without distinguishing levels")
+    assert scores.sentence(row).startswith("None of 1 agents trained without distinguishing levels")
     assert "not known" in scores.sentence(row)
     store_run(tmp_path, "CheeseDish-v0", 0.0, 1, True)
     (row,) = scores.summarise(load_all(tmp_path))

@@ -53,15 +53,22 @@ def test_the_generator_is_named_at_every_key(tmp_path, plain):
     assert train(tmp_path, JAX_DEFAULT_PRNG_IMPL="rbg").digest == plain.digest
 
 
-def test_another_stream_of_the_generator_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("setting", "line"),
+    [
+        ({"JAX_THREEFRY_PARTITIONABLE": "0"}, "jax_threefry_partitionable: False"),
+        ({"JAX_DISABLE_JIT": "1"}, "jax_disable_jit: True"),
+    ],
+)
+def test_what_would_train_otherwise_or_for_days_is_refused(setting, line, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "gmbench", *TINY, str(tmp_path)],
-        env=os.environ | {"JAX_THREEFRY_PARTITIONABLE": "0"},
+        env=os.environ | setting,
         capture_output=True,
         text=True,
     )
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("gmbench: jax_threefry_partitionable: False")
+    assert done.stderr.splitlines()[-1].startswith(f"gmbench: {line}")
     assert not list(tmp_path.glob("*/run.json"))
 
 

@@ -1,7 +1,9 @@
 """What enters a spec is made plain or refused, at every entrance."""
 
+import copy
 import dataclasses
 import math
+import pickle
 
 import jax.numpy as jnp
 import numpy as np
@@ -179,3 +181,10 @@ def test_a_refusal_is_one_line_of_bounded_length(text):
     with pytest.raises(Refused) as refused:
         gmbench.make(text)
     assert str(refused.value).isprintable()
+
+
+def test_a_field_that_is_none_says_where_settings_go():
+    with pytest.raises(Refused, match=r"no field 'size' .*static=\{'size': \.\.\.\}"):
+        RunSpec("CheeseCorner-v0", size=7)
+    spec = RunSpec("CheeseCorner-v0", static={"size": 5})
+    assert pickle.loads(pickle.dumps(spec)) == spec == copy.deepcopy(spec)
