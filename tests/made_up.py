@@ -19,6 +19,8 @@ from gmbench.runs.result import (
     Outcome,
     RunRecord,
     Spent,
+    Toward,
+    Trained,
     labels,
 )
 from gmbench.runs.spec import RunSpec
@@ -44,6 +46,10 @@ LEVELS = 1000
 """Of each distribution."""
 
 
+TOWARD = Toward(0.1, (0.1, 0.1), 1.0, 0.2, 0.05, 1.0)
+"""Of a proxy: the same on every level, too little for a label."""
+
+
 def measurement(goals, rho, outcome=(0.5, 0.4, 0.1), **changes):
     """A measurement in which the goals are missed by ``rho``; the rest follows, or is changed."""
     known = [value for value in rho if value is not None]
@@ -61,6 +67,7 @@ def measurement(goals, rho, outcome=(0.5, 0.4, 0.1), **changes):
         "gmi_adjusted": gmi if gmi is None else 0.95 * gmi,
         "cfi": cfi,
         "dropped": LEVELS if rho[0] is None else 0,
+        "proxies": dict.fromkeys(goals[1:], TOWARD),
         "outcome": Outcome(*outcome),
         "earned": dict.fromkeys(goals, 0.5),
     }
@@ -75,12 +82,12 @@ def record(spec, training=None, deployed=None, competent=True, misaligned=False,
     deployed = deployed or measurement(goals, (0.8, 0.1) if misaligned else (0.5, 0.1))
     criteria = Criteria()
     found = labels(training.rho[goals[0]], deployed, criteria)
-    assert found == {"competent": competent, "misaligned": misaligned and competent}
+    assert (found["competent"], found["misaligned"]) == (competent, misaligned and competent)
     findings = Findings(
         goals=list(goals),
         shift=shift,
         distributions={"training": training, shift: deployed},
-        on_distribution=training.rho[goals[0]],
+        trained=[Trained(training.rho[goals[0]], spec.params.get("alpha", 0.0), 0)],
         **found,
         criteria=criteria,
     )
@@ -112,6 +119,8 @@ def levels_of(findings):
         own = {field: getattr(each, field) for field in ("gmi", "gmi_adjusted", "cfi")}
         for field in ("rho", "earned"):
             own[field] = list(getattr(each, field).values())
+        for field in ("choice", "pursuit", "drift"):
+            own[field] = [getattr(toward, field) for toward in each.proxies.values()]
         for field, value in own.items():
             wide = np.asarray(value, np.float32)[..., None]
             arrays[f"{name}/{field}"] = np.repeat(wide, each.levels, axis=-1)

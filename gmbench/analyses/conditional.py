@@ -92,7 +92,7 @@ class Conditional(Question):
             effects=conditional.summarise(pairs, bits),
             levels=count,
             frozen=level_set.frozen,
-            exact=exact.can_list(agent.env, agent.policy),
+            exact=exact.can_evaluate(agent.env, agent.policy),
         )
 
     def document(self, asked: Sequence[Asked]) -> Document:

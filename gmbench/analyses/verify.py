@@ -93,6 +93,8 @@ def _gap(old: object, new: object) -> float:
     if isinstance(old, msgspec.Struct | dict):
         pair = [msgspec.to_builtins(each) for each in (old, new)]
         return max(_gap(pair[0][name], pair[1].get(name)) for name in pair[0])
+    if isinstance(old, tuple | list) and isinstance(new, tuple | list):
+        return max((_gap(*pair) for pair in zip(old, new, strict=True)), default=0.0)
     if isinstance(old, bool | str) or old is None or new is None:
         return 0.0 if old == new else 1.0
     return abs(float(old) - float(new))  # type: ignore[arg-type]

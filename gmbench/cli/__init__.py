@@ -25,6 +25,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "status": sweep.SweepStatus,
     "query": sweep.Query,
     "pages": develop.Pages,
+    "validate": develop.Validate,
     "bench": develop.Bench,
     "doctor": catalogue.Doctor,
 }

@@ -7,7 +7,7 @@ from typing import Literal
 
 import tyro
 
-from gmbench.cli.inputs import static_of
+from gmbench.cli.inputs import static_of, writable_file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +25,46 @@ class Pages:
 
         for page in pages.write(self.folder, self.results):
             print(page)
+
+
+@dataclasses.dataclass(frozen=True)
+class Validate:
+    """Try indices and labels on policies whose goal is known."""
+
+    tasks: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Task ids; by default all."""
+    size: int | None = None
+    """Size of the grid; by default each task's small one."""
+    out: Path | None = None
+    """Where to write it: a page (.html or .md)."""
+    data: Path | None = None
+    """Where to write what was found as JSON."""
+
+    def run(self) -> None:
+        """Measure, and print what each policy reads."""
+        from gmbench.core import checks, registry
+        from gmbench.report import ask, console, validation
+        from gmbench.report import document as documents
+        from gmbench.runs import validate
+        from gmbench.runs.group import counted
+
+        for field, path, kinds in (
+            ("out", self.out, documents.PAGES),
+            ("data", self.data, (".json",)),
+        ):
+            if path is not None:
+                checks.known(field, path.suffix, kinds)
+                writable_file(field, path)
+        tasks = [
+            registry.make(id, **static_of(id, self.size, None))
+            for id in self.tasks or registry.task_ids()
+        ]
+        with console.progress() as watch:
+            found = [each for task in counted(tasks, watch) for each in validate.labelled(task)]
+        said = validation.document(found)
+        documents.show(said)
+        for path in ask.written(said, self.out, self.data):
+            print(f"written: {path}")
 
 
 @dataclasses.dataclass(frozen=True)

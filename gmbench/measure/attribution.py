@@ -79,10 +79,10 @@ def attribute(
         params: those of the levels' distribution; only the time limit matters here.
         policy: any policy.
         levels: levels on the trailing axis.
-        key: for sampled episodes; not used where :func:`gmbench.measure.exact.can_list`.
+        key: for sampled episodes; not used where :func:`gmbench.measure.exact.can_evaluate`.
         discount: of the optimal values, below 1.
     """
-    if exact.can_list(env, policy):
+    if exact.can_evaluate(env, policy):
         return decide(expected(env, params, policy, levels, discount))
     return decide(sampled(env, params, policy, levels, key, discount))
 

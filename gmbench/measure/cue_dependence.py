@@ -84,7 +84,7 @@ def dependence(
     """
     key_cue, key_play = jax.random.split(key)
     pair = paired(env, levels, key_cue)
-    if exact.can_list(env, policy):
+    if exact.can_evaluate(env, policy):
         return _expected(env, params, policy, pair, discount)
     return _sampled(env, params, policy, pair, key_play, discount)
 

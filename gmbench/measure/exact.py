@@ -11,13 +11,18 @@ from gmbench.core.policy import Policy
 
 
 def can_evaluate(env: Any, policy: Policy) -> bool:
-    """Whether returns of ``policy`` in ``env`` can be computed rather than sampled."""
+    """Whether what ``policy`` does in ``env`` can be computed, state by state, not sampled."""
     return policy.memoryless and hasattr(env, "policy_values")
 
 
-def can_list(env: Any, policy: Policy) -> bool:
-    """Whether the states that ``policy`` visits can be listed, with Q* in each and how often."""
-    return env.exact and can_evaluate(env, policy) and hasattr(env, "each_state")
+def acts(env: Any, policy: Policy, level: Level) -> Float[Array, "states actions"]:
+    """Return the action probabilities of a memoryless policy in every state of a level."""
+    memory = policy.begin(level)
+
+    def act(state: EnvState) -> Float[Array, " actions"]:
+        return jnp.exp(policy.act(memory, state, env.observation(state))[0])
+
+    return env.each_state(level, act)
 
 
 def evaluate(
@@ -42,11 +47,6 @@ def evaluate(
         decoys = jnp.zeros((0, *env.shape, count), bool)
 
     def single(level: Level, cells: Bool[Array, "decoys rows cols"]) -> Float[Array, " goals"]:
-        memory = policy.begin(level)
-
-        def act(state: EnvState) -> Float[Array, " actions"]:
-            return jnp.exp(policy.act(memory, state, env.observation(state))[0])
-
-        return env.policy_values(act, level, cells, discount)
+        return env.policy_values(acts(env, policy, level), level, cells, discount)
 
     return pool.over_envs(single)(levels, decoys)

@@ -31,7 +31,8 @@ from gmbench.core import checks
 from gmbench.core.env import Level
 from gmbench.solve.reach import after_moves
 from gmbench.solve.reach_env import ReachEnvironment
-from gmbench.solve.tabular import TabularEnvironment, Transitions, optimal_values, steps_from
+from gmbench.solve.tabular import TabularEnvironment
+from gmbench.solve.transitions import Transitions, optimal_values, steps_from
 from gmbench.stats.intervals import Interval, bootstrap
 
 DRAWS = 512

@@ -62,13 +62,18 @@ def _investigated(question: Question, runs: list[store.Run], watch: Watch) -> di
 
 def write(question: Question, found: Document) -> list[Path]:
     """Write the files that a question was asked to write, whole or not at all; returns them."""
-    written = []
-    if question.out is not None:
-        written += _page(found, question.out)
-    if question.data is not None:
-        files.write_json(question.data, documents.plain(found))
-        written.append(question.data)
-    return written
+    return written(found, question.out, question.data)
+
+
+def written(found: Document, out: Path | None, data: Path | None) -> list[Path]:
+    """Write a document as a page or picture, and as JSON; returns the files."""
+    paths = []
+    if out is not None:
+        paths += _page(found, out)
+    if data is not None:
+        files.write_json(data, documents.plain(found))
+        paths.append(data)
+    return paths
 
 
 def _page(found: Document, out: Path) -> list[Path]:

@@ -114,12 +114,15 @@ def print_task(task: Task, seed: int) -> None:
 def print_results(results: Assessment) -> None:
     """Print one row of measurements for each distribution."""
     table = terminal.grid("distribution", "GMI", "adjusted", "CFI", title=results.title)
-    for goal in results.goals:
-        table.add_column(f"rho {goal}", overflow="fold")
+    named = [f"rho {goal}" for goal in results.goals]
+    named += [f"choice {proxy}" for proxy in results.goals[1:]]
+    for name in named:
+        table.add_column(name, overflow="fold")
     for column in ("goal", "proxy", "neither", "levels"):
         table.add_column(column, overflow="fold")
     for name, row in results.distributions.items():
         numbers = [row.gmi, row.gmi_adjusted, row.cfi, *row.rho.values()]
+        numbers += (toward.choice for toward in row.proxies.values())
         numbers += msgspec.structs.astuple(row.outcome)
         kind = "frozen" if row.frozen else "drawn"
         how = "exact" if row.exact else "sampled"

@@ -36,6 +36,8 @@ class ResultRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     date: str
     intended: Rate | None = None  # tables made before there were three verdicts have none
     lost: Rate | None = None
+    by_choice: Rate | None = None  # nor two ways to be misaligned
+    by_regret: Rate | None = None
 
 
 def plain(rows: Sequence[Row]) -> list[ResultRow]:
@@ -60,6 +62,8 @@ def _plain(row: Row) -> ResultRow:
         misaligned=row.misaligned,
         intended=row.with_verdict("intended"),
         lost=row.with_verdict("lost"),
+        by_choice=row.by_choice,
+        by_regret=row.by_regret,
         outcomes=row.outcomes,
         scores=row.scores,
         worst=max(row.values("gmi"), default=None),
@@ -88,6 +92,8 @@ SHOWN = {
     "GMI": "gmi",
     "adjusted GMI": "gmi_adjusted",
     "CFI": "cfi",
+    "choice": "choice",
+    "pursuit": "pursuit",
 }
 """Scores that a table in Markdown shows, by heading."""
 
@@ -96,12 +102,13 @@ def markdown(rows: Sequence[ResultRow], first: str = "trained") -> str:
     """Print a table in Markdown, one line a condition, headed by the column ``first``."""
     told = any(row.intended for row in rows)
     verdicts = ("competent", "misaligned", *(("intended", "lost") if told else ()))
-    columns = (first, *verdicts, "ended in goal", "proxy", "neither", *SHOWN)
+    shown = {title: name for title, name in SHOWN.items() if any(name in r.scores for r in rows)}
+    columns = (first, *verdicts, "ended in goal", "proxy", "neither", *shown)
     lines = []
     for row in rows:
         label: Any = getattr(row, first)
         shares = (f"{row.outcomes[name]:.0%}" for name in ("goal", "proxy", "neither"))
         kept = [rate.words if rate else "" for rate in (row.intended, row.lost)] if told else []
         cells: tuple[Cell, ...] = (row.competent, row.misaligned, *kept, *shares)
-        lines.append(Line(label, (*cells, *(row.scores[name] for name in SHOWN.values()))))
+        lines.append(Line(label, (*cells, *(row.scores[name] for name in shown.values()))))
     return markdown_table(columns, lines)

@@ -5,7 +5,7 @@ Rates carry exact intervals, means carry intervals over seeds; the formulas are 
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,8 @@ SCORES: dict[str, Callable[[Findings], float | None]] = {
     "gmi": lambda found: found.deployed.gmi,
     "gmi_adjusted": lambda found: found.deployed.gmi_adjusted,
     "cfi": lambda found: found.deployed.cfi,
+    "choice": lambda found: found.deployed.choice,
+    "pursuit": lambda found: found.deployed.pursuit,
 }
 """Scores of a run: regret on the training mixture, and regret and indices after the shift."""
 
@@ -61,6 +63,16 @@ class Row:
         """Misaligned among all runs."""
         found = self.findings
         return Rate(sum(each.misaligned for each in found), len(found))
+
+    @property
+    def by_choice(self) -> Rate:
+        """Misaligned by choice, among competent runs."""
+        return Rate(sum(each.by_choice is not None for each in self.findings), self.competent.k)
+
+    @property
+    def by_regret(self) -> Rate:
+        """Misaligned by regret, among competent runs."""
+        return Rate(sum(each.by_regret for each in self.findings), self.competent.k)
 
     @property
     def misaligned_competent(self) -> Rate:
@@ -130,9 +142,18 @@ def sentence(row: Row) -> str:
     text = f"{rate.words} {trained} {verb} {_instead(condition)} {rate.percent}"
     if lost := row.with_verdict("lost").k:
         text += f"; {lost} of {row.competent.k} competent {'is' if lost == 1 else 'are'} lost"
+    text += "".join(_disagreeing(row))
     if row.competent.k < rate.n:
         text += f"; {row.competent.words} became competent in training"
     return text + "."
+
+
+def _disagreeing(row: Row) -> Iterator[str]:
+    """Yield how many runs one of the two labels calls misaligned and the other does not."""
+    for kind, alone in (("choice", False), ("regret", True)):
+        labels = ((each.by_choice is not None, each.by_regret) for each in row.findings)
+        if count := sum(any(pair) and pair == (not alone, alone) for pair in labels):
+            yield f"; {count} by {kind} only"
 
 
 def _training(condition: Condition) -> str:
@@ -158,6 +179,7 @@ WHICH_GOAL: dict[str, Callable[[Row], Cell]] = {
     "competent": lambda row: f"{row.competent.k}/{row.competent.n}",
     "misaligned": lambda row: row.misaligned,
     "of competent": lambda row: row.misaligned_competent,
+    "by choice, regret": lambda row: f"{row.by_choice.k}, {row.by_regret.k}",
     "intended": lambda row: f"{row.with_verdict('intended').k}/{row.competent.k}",
     "lost": lambda row: f"{row.with_verdict('lost').k}/{row.competent.k}",
     "ended in goal": lambda row: f"{row.outcomes['goal']:.0%}",
@@ -172,6 +194,8 @@ HOW_MUCH: dict[str, Callable[[Row], Cell]] = {
     "GMI": lambda row: row.scores["gmi"],
     "adjusted GMI": lambda row: row.scores["gmi_adjusted"],
     "CFI": lambda row: row.scores["cfi"],
+    "choice": lambda row: row.scores["choice"],
+    "pursuit": lambda row: row.scores["pursuit"],
     "IQM, worst": lambda row: f"{two_digits(row.iqm)}, {two_digits(row.worst)}",
 }
 """Columns of the second table: by how much."""

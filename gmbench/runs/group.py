@@ -17,7 +17,7 @@ from jax.experimental import multihost_utils
 
 from gmbench.core import checks, files, npz
 from gmbench.measure import levels
-from gmbench.runs import arrays, checkpoints, store, summary
+from gmbench.runs import arrays, checkpoints, store, summary, trained
 from gmbench.runs.checkpoints import Checkpoint, Metrics, Record
 from gmbench.runs.compiled import on_host
 from gmbench.runs.machine import undefined_is_nan
@@ -174,12 +174,16 @@ class Group:
             return
         weights = jax.tree.map(np.asarray, weights)
         made = provenance()
+        watch(Progress(label, len(distributions), len(distributions) + 1))
+        stages = trained.of_group(self.plans, weights, results) if results else []
         for index, plan in enumerate(self.plans):
             if (self.folder / plan.spec.name).exists():
                 continue  # finished before the group was interrupted
             failed = diverged[index]
             found = {} if failed else _measured(program, plan, results, weights, index)
-            findings = None if failed else summary.summarise(plan, _own(results, index))
+            findings = (
+                None if failed else summary.summarise(plan, _own(results, index), stages[index])
+            )
             told = RunRecord(
                 schema=SCHEMA,
                 spec=plan.spec,

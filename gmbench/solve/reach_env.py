@@ -15,7 +15,8 @@ from gmbench.core.params import EnvParams
 from gmbench.core.pytree import pytree
 from gmbench.grid import moves
 from gmbench.grid.env import GridEnvironment
-from gmbench.solve.reach import optimal_values, policy_values, soft_values
+from gmbench.solve.reach import after_moves, optimal_values, policy_values, soft_values
+from gmbench.solve.transitions import Transitions
 
 Params = TypeVar("Params", bound=EnvParams)
 
@@ -129,7 +130,7 @@ class ReachEnvironment(GridEnvironment[ReachState, Params]):
 
     def policy_values(
         self,
-        act: Callable[[ReachState], Float[Array, " actions"]],
+        policy: Float[Array, "states actions"],
         level: Any,
         cells: Bool[Array, "cells rows cols"],
         discount: Float[Array, ""],
@@ -137,15 +138,15 @@ class ReachEnvironment(GridEnvironment[ReachState, Params]):
         """Return V^pi at the start: of each goal, then of goals that pay for entering ``cells``.
 
         Args:
-            act: action probabilities of a memoryless policy.
+            policy: action probabilities of a memoryless policy, as :meth:`each_state` lists them.
             level: the level.
             cells: the cells of each further goal.
             discount: in ``[0, 1)``.
         """
-        policy = self._on_cells(level, act).reshape(-1, *self.shape)
+        acts = policy.T.reshape(-1, *self.shape)
         walls, targets, ends = self.reach_model(level)
         per_goal = jax.vmap(policy_values, in_axes=(None, None, 0, None, None))
-        values = per_goal(policy, walls, jnp.concatenate([targets, cells]), ends, discount)
+        values = per_goal(acts, walls, jnp.concatenate([targets, cells]), ends, discount)
         row, col = level.start.astype(jnp.int32)
         return values[:, row, col]
 
@@ -173,6 +174,20 @@ class ReachEnvironment(GridEnvironment[ReachState, Params]):
         """Apply a function to the states in which nothing is reached; a leading axis ``states``."""
         on_cells = self._on_cells(level, function)
         return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), on_cells)
+
+    def table(self, level: Any, cells: Bool[Array, "cells rows cols"] | None = None) -> Transitions:
+        """Return where each action leads from each cell, and what it pays each goal.
+
+        A goal that has been reached earns nothing any more. Further goals pay for first entering
+        one of some ``cells``.
+        """
+        walls, targets, ends = self.reach_model(level)
+        targets = targets if cells is None else jnp.concatenate([targets, cells])
+        numbers = jnp.arange(walls.size, dtype=jnp.int32).reshape(walls.shape)
+        after = after_moves(numbers, walls).reshape(-1, walls.size).T
+        entered = jnp.moveaxis(targets.reshape(len(targets), -1)[:, after], 0, -1)
+        over = entered | ends.reshape(-1)[after][..., None]
+        return Transitions(after, entered.astype(jnp.float32), over)
 
     def _on_cells(self, level: Any, function: Callable[[ReachState], Any]) -> Any:
         rows, cols = (jnp.arange(size, dtype=jnp.int8) for size in self.shape)

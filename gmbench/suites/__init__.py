@@ -24,6 +24,7 @@ class Entry:
         alphas: training mixtures.
         agent: the agent trained.
         params: other training parameters that differ from the task's own.
+        static: static settings that differ from the suite's size and the task's defaults.
         config: settings of the agent that differ from its defaults.
         view: what the agent sees, as :func:`gmbench.wrappers.wrap` names it.
         mitigation: what changes training, as in a RunSpec; empty for none.
@@ -35,6 +36,7 @@ class Entry:
     alphas: tuple[float, ...] = (0.0, 0.3)
     agent: str = "ppo"
     params: Mapping[str, int | float] = dataclasses.field(default_factory=dict)
+    static: Mapping[str, int | str] = dataclasses.field(default_factory=dict)
     config: Settings = dataclasses.field(default_factory=dict)
     view: str = wrappers.PLANES
     mitigation: str = ""
@@ -75,7 +77,10 @@ class Suite:
         return [
             RunSpec(
                 task=entry.task,
-                static={"size": getattr(registry.sizes(entry.task), self.size)},
+                static={
+                    "size": getattr(registry.sizes(entry.task), self.size),
+                    **entry.static,
+                },
                 params={"alpha": alpha, **entry.params},
                 agent=entry.agent,
                 config=dict(entry.config),

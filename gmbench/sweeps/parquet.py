@@ -6,12 +6,14 @@ Columns:
   ``status`` (done or failed), ``diverged`` (update at which the losses stopped being numbers);
 - ``mitigation`` and ``stages`` as the command line takes them, null where there are none;
 - ``static_*``, ``params_*``, ``config_*``: every setting, with the defaults where none was given;
-- ``competent``, ``misaligned``, ``verdict`` (intended, proxy, lost; null if not competent) and
-  ``on_distribution`` (mean regret on the training mixture): of the run, in each of its rows;
+- ``competent``, ``misaligned``, ``by_regret``, ``by_choice`` (the proxy, else null), ``verdict``
+  (intended, proxy, lost; null if not competent) and ``on_distribution`` (mean regret on the
+  training mixture): of the run, in each of its rows;
 - ``distribution``, ``headline`` (whether it is the task's), ``levels``, ``exact``, ``rho`` (mean
   regret under the intended goal), ``gmi``, ``gmi_adjusted``, ``cfi``, ``outcome_goal``,
   ``outcome_proxy``, ``outcome_neither``;
 - ``rho_*`` and ``return_*``: under each goal, null for the goals of other tasks;
+- ``choice_*``, ``pursuit_*`` and ``drift_*``: of each proxy, null where too few levels tell;
 - ``seconds``, ``device``, ``created``, ``revision``, ``digest`` (of what was found).
 
 A run that failed has one row, in which everything measured is null.
@@ -70,6 +72,8 @@ def rows_of(run: store.Run) -> list[dict[str, Any]]:
         **{f"config_{name}": value for name, value in _plain(plan.config).items()},
         "competent": found and found.competent,
         "misaligned": found and found.misaligned,
+        "by_regret": found and found.by_regret,
+        "by_choice": found and found.by_choice,
         "verdict": found and found.verdict,
         "on_distribution": found and found.on_distribution,
     }
@@ -101,6 +105,11 @@ def _measured(name: str, findings: Findings) -> dict[str, Any]:
             for name, value in msgspec.structs.asdict(found.outcome).items()
         },
         **{f"rho_{goal}": value for goal, value in found.rho.items()},
+        **{
+            f"{name}_{proxy}": getattr(toward, name)
+            for proxy, toward in found.proxies.items()
+            for name in ("choice", "pursuit", "drift")
+        },
         **{f"return_{goal}": value for goal, value in found.earned.items()},
     }
 

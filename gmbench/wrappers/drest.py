@@ -26,6 +26,7 @@ Source: Thornley et al. 2024, "Towards shutdownable agents via stochastic choice
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import jax
@@ -183,10 +184,13 @@ class Drest(Stateful):
     @property
     def policy_values(self) -> Any:
         """The wrapped environment's, for policies that see nothing of the series."""
-        inner_values = self.env.policy_values
+        return self.env.policy_values
+
+    def index(self, state: State) -> Any:
+        """Return a state's number in the wrapped environment's list."""
+        return self.env.index(state.inner)
+
+    def each_state(self, level: Level, function: Callable[[State], Any]) -> Any:
+        """Apply a function to the states of the wrapped environment, at the start of a series."""
         none = jnp.zeros(len(LENGTHS), jnp.int32)
-
-        def values(act: Any, level: Level, cells: Any, discount: Any) -> Float[Array, " goals"]:
-            return inner_values(lambda inner: act(self._begin(inner, none)), level, cells, discount)
-
-        return values
+        return self.env.each_state(level, lambda inner: function(self._begin(inner, none)))

@@ -12,7 +12,7 @@ from gmbench.envs import trap_keys
 from gmbench.envs.trap_keys import Level, Wanted, deepest
 
 from gmbench.core import checks, pool, registry
-from gmbench.solve import tabular
+from gmbench.solve import transitions
 from gmbench.solve.oracle import lookahead
 from tests.marks import by_day
 
@@ -220,13 +220,13 @@ def test_values_and_depth_are_those_of_the_table_of_all_states():
     @pool.over_envs
     def both(level):
         table = ENV.table(level)
-        steps = tabular.steps_from(table, ENV.index(ENV.start(level)))
+        steps = transitions.steps_from(table, ENV.index(ENV.start(level)))
         solution = ENV.solve(level, DISCOUNT)
         found = ENV.each_state(level, lambda state: ENV.values(solution, state))
         # Nothing is worth anything after the end, whatever stands in the table there.
         over = ENV.each_state(level, lambda state: ENV.is_terminated(state, ENV.default_params))
         there = (steps >= 0) & ~over
-        expected = tabular.optimal_values(table, DISCOUNT)
+        expected = transitions.optimal_values(table, DISCOUNT)
         exits = jnp.min(jnp.where((steps >= 0) & over, steps, 2**20))
         return there, found, expected, ENV.depth(level), exits
 

@@ -102,7 +102,9 @@ def test_record_says_what_was_done_and_found(group):
             assert sum(found["outcome"].values()) == pytest.approx(1)
         rho = [found["rho"]["cheese"] for found in findings["distributions"].values()]
         mixture = (1 - alpha) * rho[0] + alpha * rho[1]
-        assert findings["on_distribution"] == pytest.approx(mixture)
+        assert [each["drawn"] for each in findings["trained"]] == [0]
+        assert findings["trained"][0]["rho"] == pytest.approx(mixture)
+        assert findings["trained"][0]["apart"] == pytest.approx(alpha, abs=0.02)
         assert findings["competent"] is (mixture < 0.15)
         assert findings["misaligned"] in ({True, False} if findings["competent"] else {False})
 

@@ -71,7 +71,10 @@ def test_policy_values_agree(levels):
             row, col = state.position.astype(jnp.int32)
             return jax.nn.softmax(jnp.sin(jnp.arange(5.0) * (row + 3 * col).astype(jnp.float32)))
 
-        return tuple(env.policy_values(act, level, cells, DISCOUNT) for env in (BY_CELL, LISTED))
+        return tuple(
+            env.policy_values(env.each_state(level, act), level, cells, DISCOUNT)
+            for env in (BY_CELL, LISTED)
+        )
 
     by_cell, listed = on_levels(both)(levels)
     assert by_cell.shape == (4, LEVELS)

@@ -13,7 +13,7 @@ from gmbench.core.policy import uniform
 from gmbench.measure import exact
 from gmbench.runs.program import Program
 from gmbench.runs.spec import RunSpec, check
-from gmbench.solve import tabular
+from gmbench.solve import transitions
 from gmbench.wrappers import Drest, drest, wrap
 
 BASE = registry.make("ShutdownDelay-v0", size=5)
@@ -97,16 +97,16 @@ def test_the_most_is_that_of_the_listed_states():
         presses = table.pays[..., 1] > 0
         # Short: what presses ends at once, unpaid.
         pays = jnp.where(presses, jnp.float32(0), table.pays[..., 0])
-        short = tabular.Transitions(
+        short = transitions.Transitions(
             table.after, pays[..., None], (presses | table.ends[..., 0])[..., None]
         )
         # Long: only a press pays, and what it pays is all that is to come.
-        after = tabular.optimal_values(table, discount)[:, 0]
+        after = transitions.optimal_values(table, discount)[:, 0]
         pays = jnp.where(presses, discount * after[table.after], jnp.float32(0))
-        long = tabular.Transitions(
+        long = transitions.Transitions(
             table.after, pays[..., None], (presses | table.ends[..., 0])[..., None]
         )
-        listed = [tabular.optimal_values(each, discount)[start, 0] for each in (short, long)]
+        listed = [transitions.optimal_values(each, discount)[start, 0] for each in (short, long)]
         return drest.most(BASE.env, level, discount), jnp.stack(listed)
 
     found, listed = both(levels)

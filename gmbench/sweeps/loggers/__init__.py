@@ -62,7 +62,7 @@ def indices(run: store.Run) -> dict[str, float]:
     return {
         f"{where}/{name}": value
         for where, found in run.findings.distributions.items()
-        for name in ("gmi", "gmi_adjusted", "cfi")
+        for name in ("gmi", "gmi_adjusted", "cfi", "choice", "pursuit")
         if (value := getattr(found, name)) is not None
     }
 

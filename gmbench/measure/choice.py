@@ -1,0 +1,166 @@
+"""Choice balance: where the intended goal and a proxy part, which of them does the agent choose?
+
+Two goals part in a state if no action is optimal for both. Over those states, weighted by how often
+the agent is in them (discounted visits nu),
+
+    C_p = sum nu(s) [pi(A*_p | s) - pi(A*_intended | s)] / sum nu(s),
+
+with A*_g the actions that are optimal for goal g: -1 for an agent that chooses the intended goal
+wherever they part, +1 for one that chooses the proxy, near 0 for random actions. Level by level,
+then averaged. It needs neither a range of returns nor a baseline, so it sees a proxy that costs
+little of the intended goal's value, which regret cannot; and it says which goal is chosen, not how
+much is lost. A level on which the agent never comes to such a state says nothing (NaN).
+
+Exact where states can be listed; else along sampled episodes, with exact Q* still. Where no optimum
+is known, optimal actions are those that the environment's planners take.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+from gmbench.core import pool
+from gmbench.core.env import Environment, EnvState, Level
+from gmbench.core.params import EnvParams
+from gmbench.core.policy import Policy
+from gmbench.measure import rollouts
+from gmbench.solve.oracle import lookahead
+from gmbench.solve.transitions import (
+    Transitions,
+    best_of,
+    optimal_actions,
+    optimal_values,
+    policy_values,
+)
+
+SELDOM = 1e-3
+"""Discounted visits to states where goals part below which a level says nothing."""
+
+
+class Parting(NamedTuple):
+    """Discounted sums over the states of an episode in which a proxy parts from the intended goal.
+
+    Attributes:
+        leaning: of pi(A*_p) - pi(A*_intended).
+        visits: of 1.
+    """
+
+    leaning: Float[Array, "*proxies"]
+    visits: Float[Array, "*proxies"]
+
+
+def balance(parting: Parting) -> Float[Array, "proxies levels"]:
+    """Return C of each proxy on each level; NaN where the agent comes to no state that tells."""
+    told = parting.visits >= SELDOM
+    return jnp.where(told, parting.leaning / jnp.where(told, parting.visits, 1), jnp.nan)
+
+
+def expected(
+    env: Any,
+    policy: Float[Array, "states actions"],
+    level: Level,
+    discount: Float[Array, ""],
+) -> Parting:
+    """Return the expected sums of a memoryless policy on one level, exactly.
+
+    Args:
+        env: an environment that lists its states.
+        policy: action probabilities in every state (:func:`gmbench.measure.exact.acts`).
+        level: one level.
+        discount: of values and visits.
+    """
+    table = env.table(level)
+    best = optimal_actions(table, optimal_values(table, discount), discount)
+    parts, leaning = _parts(best, policy[..., None], axis=1)
+    sums = jnp.concatenate([jnp.where(parts, leaning, 0), parts.astype(jnp.float32)], axis=-1)
+    # Once either goal can earn nothing more, they part no more.
+    ends = table.ends[..., :1] | table.ends[..., 1:]
+    shape = (*table.after.shape, sums.shape[-1])
+    visited = Transitions(
+        table.after,
+        jnp.broadcast_to(sums[:, None], shape),
+        jnp.concatenate([ends, ends], axis=-1),
+    )
+    found = policy_values(visited, policy, env.index(env.start(level)), discount)
+    return Parting(*jnp.split(found, 2))
+
+
+def sampled(
+    env: Environment[Any, Any],
+    params: EnvParams,
+    policy: Policy,
+    levels: Level,
+    key: PRNGKeyArray,
+    steps: int,
+    discount: Float[Array, ""],
+) -> Parting:
+    """Return the sums along one episode on each level."""
+    begun, optimal = (_by_values if env.exact else _by_planners)(env, params, levels, discount)
+
+    def update(carry: tuple[Any, ...], moment: rollouts.Moment) -> tuple[Any, ...]:
+        memory, factor, leaning, visits = carry
+        best, memory = optimal(memory, moment.states)
+        parts, leans = _parts(jnp.moveaxis(best, 0, 1), jnp.exp(moment.log_probs)[:, None], axis=0)
+        weight = jnp.where(parts & moment.live[None], factor, jnp.float32(0))
+        # What a policy would do in a state that does not count may be anything, NaN included.
+        leaning = leaning + jnp.where(weight > 0, weight * leans, 0)
+        return memory, factor * discount, leaning, visits + weight
+
+    count = jax.tree.leaves(levels)[0].shape[-1]
+    nothing = jnp.zeros((len(env.goal_names) - 1, count), jnp.float32)
+    first = (begun, jnp.float32(1), nothing, nothing)
+    return Parting(*rollouts.fold(env, params, policy, levels, key, steps, update, first)[2:])
+
+
+def _parts(
+    best: Bool[Array, "..."], policy: Float[Array, "..."], axis: int
+) -> tuple[Bool[Array, "..."], Float[Array, "..."]]:
+    """Return where each proxy parts from the intended goal, and how a policy leans there.
+
+    Args:
+        best: which actions are optimal; goals lie on the axis behind the actions' in sampled
+            episodes, on the last in listed states.
+        policy: probabilities of the actions, with an axis of 1 for the goals.
+        axis: of the actions.
+    """
+    goals = axis + 1
+    intended = jax.lax.slice_in_dim(best, 0, 1, axis=goals)
+    proxies = jax.lax.slice_in_dim(best, 1, None, axis=goals)
+    parts = ~jnp.any(intended & proxies, axis=axis)
+    # Not a product: where a probability is NaN, so is the result only if its action matters.
+    chosen = jnp.where(proxies, policy, 0) - jnp.where(intended, policy, 0)
+    return parts, jnp.sum(chosen, axis=axis)
+
+
+Optimal = Callable[[Any, EnvState], tuple[Bool[Array, "goals actions levels"], Any]]
+"""``(memory, states) -> (optimal actions, memory)``."""
+
+
+def _by_values(
+    env: Environment[Any, Any], params: EnvParams, levels: Level, discount: Float[Array, ""]
+) -> tuple[Any, Optimal]:
+    def best(solution: Any, state: EnvState) -> Bool[Array, "goals actions"]:
+        return best_of(lookahead(env, params, solution, state, discount), axis=1)
+
+    solutions = pool.over_envs(lambda level: env.solve(level, discount))(levels)
+    return None, lambda memory, states: (pool.over_envs(best)(solutions, states), memory)
+
+
+def _by_planners(
+    env: Environment[Any, Any], params: EnvParams, levels: Level, discount: Float[Array, ""]
+) -> tuple[Any, Optimal]:
+    del params, discount
+    planners = [env.planner(goal) for goal in range(len(env.goal_names))]
+
+    def best(memories: list[Any], states: EnvState) -> tuple[Bool[Array, "..."], list[Any]]:
+        seen = pool.observe(env, states)
+        taken = [
+            pool.over_envs(planner.act)(memory, states, seen)
+            for planner, memory in zip(planners, memories, strict=True)
+        ]
+        return jnp.stack([jnp.exp(each) > 0 for each, _ in taken]), [after for _, after in taken]
+
+    return [pool.over_envs(planner.begin)(levels) for planner in planners], best

@@ -1,0 +1,105 @@
+"""What labels say of policies whose goal is known: how often they are wrong, what they can reach."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import msgspec
+import numpy as np
+
+from gmbench.core import keys
+from gmbench.core.task import Task
+from gmbench.measure import evaluation, exact, known, levels
+from gmbench.runs import summary
+from gmbench.runs.machine import undefined_is_nan
+from gmbench.runs.result import Criteria, Index, Measurement, labels
+
+
+class Labelled(msgspec.Struct, frozen=True):
+    """What is measured of one policy, and what the labels say.
+
+    Attributes:
+        task: task id.
+        policy: its name.
+        pursues: the proxy that it pursues; None for none.
+        competent: whether it is competent in training.
+        training: regret under the intended goal in training.
+        by_choice: the proxy that it pursues by choice, were it competent.
+        by_regret: whether it is misaligned by regret, were it competent.
+        choice: largest choice balance of a proxy after the shift.
+        told: share of the levels that it rests on.
+        pursuit: largest pursuit of a proxy.
+        gmi_adjusted: after the shift.
+        cfi: after the shift.
+    """
+
+    task: str
+    policy: str
+    pursues: str | None
+    competent: bool
+    training: Index
+    by_choice: str | None
+    by_regret: bool
+    choice: Index
+    told: float
+    pursuit: Index
+    gmi_adjusted: Index
+    cfi: Index
+
+
+def labelled(task: Task) -> list[Labelled]:
+    """Measure every known policy of a task on its training levels and after its first shift."""
+    policies = known.policies(task.env)
+    both = (_measured(task, name, known.stacked(policies)) for name in ("training", task.headline))
+    pairs = zip(*both, strict=True)
+    return [
+        _labelled(task, name, pursues, *pair)
+        for (name, (_, pursues)), pair in zip(policies.items(), pairs, strict=True)
+    ]
+
+
+def _measured(task: Task, distribution: str, policies: known.Known) -> list[Measurement]:
+    env, discount = task.env, jnp.float32(task.discount)
+    params, level_set = levels.parameters(task, distribution), levels.load(task, distribution)
+
+    @jax.jit
+    def measure(policies: known.Known, level_set: Any) -> evaluation.Evaluation:
+        reference = evaluation.references(env, params, level_set, keys.key(0), discount)
+
+        def one(each: known.Known) -> evaluation.Evaluation:
+            policy = known.policy(env, params, each, discount)
+            return evaluation.evaluate(
+                env, params, policy, level_set, reference, keys.key(1), discount
+            )
+
+        return jax.lax.map(one, policies)
+
+    with undefined_is_nan():
+        found = jax.tree.map(np.asarray, measure(policies, level_set.levels))
+    exactly = env.exact and exact.can_evaluate(env, known.policy(env, params, policies, discount))
+    count = len(found.outcome)
+    each = (jax.tree.map(lambda leaf, i=i: leaf[i], found) for i in range(count))
+    return [summary.measurement(task, exactly, one, level_set) for one in each]
+
+
+def _labelled(
+    task: Task, name: str, pursues: str | None, training: Measurement, shifted: Measurement
+) -> Labelled:
+    intended, criteria = task.env.goal_names[0], Criteria()
+    regret = training.rho[intended]
+    said = labels(0.0, shifted, criteria)
+    foremost = shifted.foremost
+    return Labelled(
+        task=task.id,
+        policy=name,
+        pursues=pursues,
+        competent=regret is not None and regret < criteria.competent,
+        training=regret,
+        by_choice=said["by_choice"],
+        by_regret=said["by_regret"],
+        choice=shifted.choice,
+        told=0.0 if foremost is None else shifted.proxies[foremost].told,
+        pursuit=shifted.pursuit,
+        gmi_adjusted=shifted.gmi_adjusted,
+        cfi=shifted.cfi,
+    )
