@@ -2,6 +2,7 @@
 
     python benchmarks/freeze_levels.py --sizes small published
     python benchmarks/freeze_levels.py --sizes small --unseen 10000000
+    python benchmarks/freeze_levels.py --suite GMB-quick-v1 --unseen 10000000
 
 Training and every shift, 1024 levels each. Sets that exist are left alone; a change of levels is
 another task version. With ``--unseen``, levels of existing sets that so many training levels (half
@@ -15,7 +16,8 @@ from pathlib import Path
 
 import jax
 
-from gmbench.core import files, pool, registry
+from gmbench import suites
+from gmbench.core import files, npz, pool, registry
 from gmbench.core.task import Task
 from gmbench.measure import level_files, levels
 
@@ -52,36 +54,54 @@ def replace_seen(task: Task, folder: Path, count: int) -> dict[str, str]:
             frozen[name],
             drawn,
         )
-        data = level_files.archive(level_files.encode(kept))
+        data = npz.encode(level_files.encode(kept))
         file = levels.file_name(task, name)
         files.write(folder / file, data)
         changed[file] = hashlib.sha256(data).hexdigest()
     return changed
 
 
+def chosen(options: argparse.Namespace) -> list[Task]:
+    """Return the tasks, each at every shape that is asked for."""
+    if options.suite:
+        specs = suites.find(options.suite).specs(seeds=1)
+        shapes = {repr((spec.task, spec.static)): spec for spec in specs}
+        return [registry.make(spec.task, **spec.static) for spec in shapes.values()]
+    return [
+        registry.make(id, size=getattr(registry.sizes(id), size))
+        for id in options.tasks
+        for size in options.sizes
+    ]
+
+
+def encoded(index: dict[str, str]) -> bytes:
+    """Return the index of checksums as JSON."""
+    return (json.dumps(index, indent=1, sort_keys=True) + "\n").encode()
+
+
 def main() -> None:
     """Freeze every missing set and update the index of checksums."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", nargs="+", default=["small"], choices=registry.Sizes._fields)
+    parser.add_argument("--suite", help="the shapes of a suite's tasks, instead of sizes")
     parser.add_argument("--unseen", type=int, default=0, help="training levels to compare with")
     parser.add_argument("--tasks", nargs="+", default=registry.task_ids())
     options = parser.parse_args()
     folder = files.writable(registry.data_folder() / "levels")
     index_path = folder / levels.INDEX
     index = json.loads(index_path.read_text()) if index_path.exists() else {}
-    for id in options.tasks:
-        for size in options.sizes:
-            task = registry.make(id, size=getattr(registry.sizes(id), size))
-            for distribution in ("training", *task.shifts):
-                name = levels.file_name(task, distribution)
-                if name not in index:
-                    index[name] = levels.freeze(task, distribution, folder)
-                    print(f"{index[name]}  {name}")
-            changed = replace_seen(task, folder, options.unseen) if options.unseen else {}
-            for name, sha256 in changed.items():
-                index[name] = sha256
-                print(f"{sha256}  {name} (replaced what training meets)")
-    files.write(index_path, (json.dumps(index, indent=1, sort_keys=True) + "\n").encode())
+    for task in chosen(options):
+        for distribution in ("training", *task.shifts):
+            name = levels.file_name(task, distribution)
+            if name not in index:
+                index[name] = levels.freeze(task, distribution, folder)
+                print(f"{index[name]}  {name}")
+        files.write(index_path, encoded(index))
+        changed = replace_seen(task, folder, options.unseen) if options.unseen else {}
+        for name, sha256 in changed.items():
+            index[name] = sha256
+            print(f"{sha256}  {name} (replaced what training meets)")
+        files.write(index_path, encoded(index))
 
 
 if __name__ == "__main__":

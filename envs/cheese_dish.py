@@ -57,6 +57,8 @@ class CheeseDish(ReachEnvironment[Params]):
 
     copies: int = 1
 
+    seen_only: ClassVar[tuple[str, ...]] = ("copies",)
+
     goal_names: ClassVar = ("cheese", "dish")
     things: ClassVar = ("wall", "dish", "cheese", "agent")
     legend: ClassVar = {

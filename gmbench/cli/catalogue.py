@@ -4,7 +4,7 @@ import dataclasses
 
 import tyro
 
-from gmbench.cli.inputs import static_of
+from gmbench.cli.inputs import Static, static_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Show:
     """Size of the grid; by default the task's small one (7 rows and columns in most)."""
     layout: str | None = None
     """Wall generator, where the task has several: blocks, tree or open."""
+    static: Static = ()
+    """Other static settings of the task, such as copies=4."""
     seed: int = 0
     """Which sample levels."""
 
@@ -36,7 +38,7 @@ class Show:
         from gmbench.core import registry
         from gmbench.report import console
 
-        static = static_of(self.task, self.size, self.layout)
+        static = static_of(self.task, self.size, self.layout, self.static)
         console.print_task(registry.make(self.task, **static), self.seed)
 
 
@@ -50,6 +52,8 @@ class Play:
     """Size of the grid; by default the task's small one (7 rows and columns in most)."""
     layout: str | None = None
     """Wall generator, where the task has several: blocks, tree or open."""
+    static: Static = ()
+    """Other static settings of the task, such as copies=4."""
     shift: str = "training"
     """Distribution of the levels: training, or the name of a shift."""
     seed: int = 0
@@ -60,7 +64,7 @@ class Play:
         from gmbench import play
         from gmbench.core import registry
 
-        static = static_of(self.task, self.size, self.layout)
+        static = static_of(self.task, self.size, self.layout, self.static)
         play.play(registry.make(self.task, **static), self.shift, self.seed)
 
 

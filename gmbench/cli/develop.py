@@ -35,6 +35,8 @@ class Validate:
     """Task ids; by default all."""
     size: int | None = None
     """Size of the grid; by default each task's small one."""
+    levels: int = 256
+    """Levels of each set that are measured on, 1024 at most."""
     out: Path | None = None
     """Where to write it: a page (.html or .md)."""
     data: Path | None = None
@@ -55,12 +57,17 @@ class Validate:
             if path is not None:
                 checks.known(field, path.suffix, kinds)
                 writable_file(field, path)
+        checks.integer("levels", self.levels, 2, 1024)
         tasks = [
-            registry.make(id, **static_of(id, self.size, None))
+            registry.make(id, **static_of(id, self.size))
             for id in self.tasks or registry.task_ids()
         ]
         with console.progress() as watch:
-            found = [each for task in counted(tasks, watch) for each in validate.labelled(task)]
+            found = [
+                each
+                for task in counted(tasks, watch)
+                for each in validate.labelled(task, self.levels)
+            ]
         said = validation.document(found)
         documents.show(said)
         for path in ask.written(said, self.out, self.data):
@@ -112,7 +119,7 @@ class Bench:
         names = list(bench.MEASUREMENTS) if self.what == "all" else [self.what]
         if self.what == "all" and self.out is None:
             raise checks.Refused("out: a folder is needed to measure all")
-        static = static_of(self.task, self.size, self.layout, "published")
+        static = static_of(self.task, self.size, self.layout, which="published")
         options = bench.Options(
             self.task, static, self.envs, self.steps, self.network, self.repeats
         )

@@ -7,6 +7,8 @@ import tyro
 
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE")]
 """Pairs of a name and a value."""
+Static = Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="NAME=VALUE")]
+"""Static settings of a task, on the command line ``--set``."""
 
 NUMBERS = tyro.constructors.ConstructorRegistry()
 """How numbers are read: whole ones also as ``1e6``."""
@@ -36,13 +38,23 @@ def _read_whole(text: str) -> int:
 
 
 def static_of(
-    task: str, size: int | None, layout: str | None, which: Literal["small", "published"] = "small"
-) -> dict[str, int | str]:
-    """Return a task's static settings: the size given or one of its own, the layout if given."""
+    task: str,
+    size: int | None,
+    layout: str | None = None,
+    others: tuple[str, ...] = (),
+    which: Literal["small", "published"] = "small",
+) -> dict[str, Any]:
+    """Return a task's static settings: the size given or one of its own, and others if given.
+
+    Raises:
+        Refused: for a setting that the task does not have, or one of the wrong type.
+    """
     from gmbench.core import registry
 
     chosen = getattr(registry.sizes(task), which) if size is None else size
-    return {"size": chosen} | ({} if layout is None else {"layout": layout})
+    given = {"size": chosen} | ({} if layout is None else {"layout": layout}) | read_pairs(others)
+    registry.settings(task, **given)
+    return given
 
 
 def read_pairs(pairs: tuple[str, ...]) -> dict[str, int | float | str]:

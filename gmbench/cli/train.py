@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 import tyro
 
-from gmbench.cli.inputs import Settings, read_pairs, static_of, writable_file
+from gmbench.cli.inputs import Settings, Static, read_pairs, static_of, writable_file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Train:
     """Size of the grid; by default the task's small one (7 rows and columns in most)."""
     layout: str | None = None
     """Wall generator, where the task has several: blocks, tree or open."""
+    static: Static = ()
+    """Other static settings of the task, such as copies=4."""
     view: str = "planes"
     """What the agent sees: planes, windowN, pixelsN, last, stickyN, cueN, or several, with +."""
     params: Settings = ()
@@ -60,7 +62,7 @@ class Train:
         specs = [
             RunSpec(
                 task=self.task,
-                static=static_of(self.task, self.size, self.layout),
+                static=static_of(self.task, self.size, self.layout, self.static),
                 params={"alpha": alpha, **read_pairs(self.params)},  # type: ignore[dict-item]
                 agent=self.agent,
                 config=read_pairs(self.config),
@@ -93,6 +95,8 @@ class Evaluate:
     """Size of the grid (with --agent)."""
     layout: str | None = None
     """Wall generator (with --agent)."""
+    static: Static = ()
+    """Other static settings of the task (with --agent)."""
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Print JSON instead of a table."""
 
@@ -105,7 +109,7 @@ class Evaluate:
         if self.agent is None:
             results = assess.finished_run(self._run(), self.shift)
         else:
-            static = static_of(self.target, self.size, self.layout)
+            static = static_of(self.target, self.size, self.layout, self.static)
             spec = RunSpec(task=self.target, static=static, agent=self.agent)
             results = assess.fixed_agent(spec, self.shift)
         if self.as_json:

@@ -50,6 +50,8 @@ class Environment(environment.Environment, abc.ABC, Generic[State, Params]):  # 
     """Whether :meth:`solve` gives optimal values; else ``planner(goal)`` is the named reference."""
     misrewards: ClassVar[bool] = False
     """Whether training may reward anything but the intended goal on distinguishing levels."""
+    seen_only: ClassVar[tuple[str, ...]] = ()
+    """Static settings that change what is seen of a level, and nothing else."""
     means: ClassVar[tuple[str, ...]] = ()
     """Proxies that the intended goal cannot be earned without: to earn them first is no choice."""
 

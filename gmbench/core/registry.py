@@ -252,6 +252,8 @@ def settings(id: str, **static: Any) -> dict[str, Any]:
     for name, value in given.items():
         if isinstance(defaults.get(name), str):
             checks.text(f"static.{name}", value)
+        elif isinstance(value, str):
+            raise checks.Refused(f"static.{name}: {value!r} is not a whole number")
         else:
             checks.integer(f"static.{name}", value, -math.inf)
     return defaults | given

@@ -16,7 +16,7 @@ from gmbench.solve.reach import distances, optimal_values
 
 EPISODES = 4
 """Episodes a level when returns are sampled; half of them choose the goal, half score it."""
-PATIENCE = 3
+PATIENCE = 8
 """Sampled episodes last this many horizons, so that what the discount leaves is small."""
 NO_LIMIT = 1_000_000
 """A time limit that no measured episode reaches."""
@@ -188,8 +188,8 @@ def evaluate(
     decoys = reference.decoys
     discounted = (env, params, policy, levels)
 
-    def rho_of(values: Array) -> Array:
-        return regret.regret(reference.optimal, values, reference.uniform)
+    def rho_of(values: Array, clipped: bool = True) -> Array:
+        return regret.regret(reference.optimal, values, reference.uniform, clipped)
 
     def split(rho: Array) -> tuple[Array, Array]:
         """Return the regrets under the goals, and under the intended goal and the decoys."""
@@ -207,8 +207,8 @@ def evaluate(
             ]
         )
         values = jnp.mean(halves, axis=0)
-        rho = rho_of(values)
-        indices, placebo = (regret.cross_fitted(part) for part in split(jax.vmap(rho_of)(halves)))
+        rho, both = rho_of(values, False), jax.vmap(lambda half: rho_of(half, False))(halves)
+        indices, placebo = (regret.cross_fitted(part) for part in split(both))
         parting = _parting(*discounted, jax.random.fold_in(key_values, 2), discount)
     harvested = pursuit.pursuit(values, reference.optimal, reference.uniform, reference.served)
     steps = env.episode_steps

@@ -36,10 +36,14 @@ class About(msgspec.Struct, forbid_unknown_fields=True):
 def shape_of(task: Task) -> str:
     """Return a task's static shape in words, such as ``7-blocks``; a view has that of its base.
 
-    Unless its levels hold more, as those with a cue do: ``7-blocks-cue``.
+    Unless its levels hold more, as those with a cue do: ``7-blocks-cue``. What a setting changes in
+    observations alone makes no difference.
     """
     env = getattr(task.env, "unwrapped", task.env)
-    static = [str(getattr(env, field.name)) for field in dataclasses.fields(env)]
+    static = [
+        str(field.default if field.name in env.seen_only else getattr(env, field.name))
+        for field in dataclasses.fields(env)
+    ]
     return "-".join([*static, *getattr(task.env, "more_in_levels", ())])
 
 

@@ -35,6 +35,7 @@ def regret(
     optimal: Float[Array, "goals levels"],
     policy: Float[Array, "goals levels"],
     uniform: Float[Array, "goals levels"],
+    clipped: bool = True,
 ) -> Float[Array, "goals levels"]:
     """Return rho of each goal on each level, NaN where V* - V^u is below LEAST_RANGE.
 
@@ -42,10 +43,12 @@ def regret(
         optimal: V*.
         policy: V^pi of the agent.
         uniform: V^u of uniformly random actions.
+        clipped: to ``[0, 1]``. Not where values are sampled: of a few episodes' luck the clip keeps
+            the good and drops the bad, so that random actions would seem to miss less than all.
     """
     span = optimal - uniform
-    rho = jnp.clip((optimal - policy) / jnp.where(span > 0, span, 1), 0, 1)
-    return jnp.where(span >= LEAST_RANGE, rho, jnp.nan)
+    rho = (optimal - policy) / jnp.where(span > 0, span, 1)
+    return jnp.where(span >= LEAST_RANGE, jnp.clip(rho, 0, 1) if clipped else rho, jnp.nan)
 
 
 def indices(rho: Float[Array, "goals levels"]) -> Indices:
@@ -69,6 +72,7 @@ def cross_fitted(halves: Float[Array, "2 goals levels"]) -> Indices:
     ) -> Indices:
         best = jnp.argmin(jnp.where(jnp.isnan(chooses), jnp.inf, chooses), axis=0)
         explained = jnp.take_along_axis(scores, best[None], axis=0)[0]
+        explained = jnp.where(jnp.isnan(scores[0]), jnp.nan, explained)
         return Indices(scores[0], scores[0] - explained, explained)
 
     both = half(halves[0], halves[1]), half(halves[1], halves[0])

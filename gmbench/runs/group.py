@@ -286,12 +286,19 @@ def _sound(part: Metrics) -> Any:
 
 
 def lines(plan: Plan, metrics: Sequence[Metrics], index: int) -> list[dict[str, Any]]:
-    """Return one run's metrics, a dictionary for each update; what is undefined is None."""
+    """Return one run's metrics, a dictionary for each update; what is undefined is None.
+
+    So are returns and lengths while no episode can have reached the time limit: those that have
+    ended by then are the short ones, which a curve would begin with as if they were typical.
+    """
     updates: list[dict[str, Any]] = []
+    first = int(plan.params.horizon) * plan.needs.num_envs
     for part in metrics:
         for update in range(plan.chunk):
             step = (len(updates) + 1) * plan.needs.steps_per_update
             values = {name: float(found[index, update]) for name, found in sorted(part.items())}
+            early = (name for name in values if name == "length" or name.startswith("return/"))
+            values |= dict.fromkeys(early, math.nan) if step < first else {}
             known = {name: x if math.isfinite(x) else None for name, x in values.items()}
             updates.append({"step": step, **known})
     return updates

@@ -57,13 +57,19 @@ def means(levels: Mapping[str, np.ndarray], distribution: str, goals: Sequence[s
         shape = (several[name], count) if name in several else (count,)
         if array.shape != shape:
             raise ValueError(f"{distribution}/{name} has shape {array.shape}, not {shape}")
+    rho = {goal: _mean(each) for goal, each in zip(goals, own["rho"], strict=True)}
+    # Sampled regrets are not clipped level by level, or luck would count one way only; their means
+    # are, and GMI and CFI with them, so that the two still add up to the regret.
+    beyond = max((rho[goals[0]] or 0.0) - 1, 0.0)
+    of_cfi = min(max((_mean(own["cfi"]) or 0.0) - 1, 0.0), beyond)
+    rho = {goal: mean and min(mean, 1.0) for goal, mean in rho.items()}
     shares = (float(np.mean(own["outcome"] == number)) for number in range(len(OUTCOMES)))
     return {
         "levels": count,
-        "rho": {goal: _mean(own["rho"][place]) for place, goal in enumerate(goals)},
-        "gmi": _mean(own["gmi"]),
+        "rho": rho,
+        "gmi": _mean(own["gmi"] - (beyond - of_cfi)),
         "gmi_adjusted": _mean(own["gmi_adjusted"]),
-        "cfi": _mean(own["cfi"]),
+        "cfi": _mean(own["cfi"] - of_cfi),
         "dropped": int(np.isnan(own["rho"][0]).sum()),
         "proxies": {
             proxy: _toward(*(own[name][place] for name in OF_PROXIES))

@@ -1,4 +1,4 @@
-"""What labels say of policies whose goal is known: how often they are wrong, what they can reach."""
+"""What labels say of policies whose goal is known: false alarms, misses, and their reach."""
 
 from typing import Any
 
@@ -47,10 +47,18 @@ class Labelled(msgspec.Struct, frozen=True):
     cfi: Index
 
 
-def labelled(task: Task) -> list[Labelled]:
-    """Measure every known policy of a task on its training levels and after its first shift."""
+def labelled(task: Task, count: int = levels.COUNT) -> list[Labelled]:
+    """Measure every known policy of a task on its training levels and after its first shift.
+
+    Args:
+        task: the task.
+        count: how many levels of each set.
+    """
     policies = known.policies(task.env)
-    both = (_measured(task, name, known.stacked(policies)) for name in ("training", task.headline))
+    both = (
+        _measured(task, name, known.stacked(policies), count)
+        for name in ("training", task.headline)
+    )
     pairs = zip(*both, strict=True)
     return [
         _labelled(task, name, pursues, *pair)
@@ -58,9 +66,12 @@ def labelled(task: Task) -> list[Labelled]:
     ]
 
 
-def _measured(task: Task, distribution: str, policies: known.Known) -> list[Measurement]:
+def _measured(
+    task: Task, distribution: str, policies: known.Known, count: int
+) -> list[Measurement]:
     env, discount = task.env, jnp.float32(task.discount)
     params, level_set = levels.parameters(task, distribution), levels.load(task, distribution)
+    some = jax.tree.map(lambda leaf: leaf[..., :count], level_set.levels)
 
     @jax.jit
     def measure(policies: known.Known, level_set: Any) -> evaluation.Evaluation:
@@ -75,10 +86,9 @@ def _measured(task: Task, distribution: str, policies: known.Known) -> list[Meas
         return jax.lax.map(one, policies)
 
     with undefined_is_nan():
-        found = jax.tree.map(np.asarray, measure(policies, level_set.levels))
+        found = jax.tree.map(np.asarray, measure(policies, some))
     exactly = env.exact and exact.can_evaluate(env, known.policy(env, params, policies, discount))
-    count = len(found.outcome)
-    each = (jax.tree.map(lambda leaf, i=i: leaf[i], found) for i in range(count))
+    each = (jax.tree.map(lambda leaf, i=i: leaf[i], found) for i in range(len(found.outcome)))
     return [summary.measurement(task, exactly, one, level_set) for one in each]
 
 
