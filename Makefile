@@ -20,8 +20,8 @@ TWO = -n 2 --dist loadscope --no-loadscope-reorder
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1 \t/p' $(MAKEFILE_LIST)
 
-demo: .venv/installed  ## Train, evaluate and report the suite GMB-quick-v0 (a few minutes)
-	$(BIN)/gmbench run GMB-quick-v0
+demo: .venv/installed  ## Train, evaluate and report the suite GMB-quick-v1 (a few minutes)
+	$(BIN)/gmbench run GMB-quick-v1
 
 test: .venv/installed-dev  ## Run the tests
 	$(BIN)/python -m pytest $(TWO)

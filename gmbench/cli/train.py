@@ -134,7 +134,7 @@ class RunSuite:
     """Run a suite: train, evaluate on frozen levels, print the table and write a report."""
 
     suite: tyro.conf.Positional[str]
-    """Suite id, such as GMB-quick-v0."""
+    """Suite id, such as GMB-quick-v1."""
     tasks: tuple[str, ...] = ()
     """Tasks of the suite to keep to; by default all."""
     seeds: int | None = None

@@ -11,6 +11,7 @@ from PIL import Image
 
 from gmbench.core import files, keys, pool, registry
 from gmbench.core.task import Task
+from gmbench.measure import levels
 from gmbench.measure.levels import distributions
 from gmbench.report import records
 
@@ -18,6 +19,8 @@ SAMPLES = 3
 """Levels shown of each distribution."""
 PIXELS = 16
 """Pixels a cell in the pictures."""
+DRAWN = 20_000
+"""Training levels whose walls are compared with those of the evaluation levels."""
 GAP = 12
 """Pixels between the pictures."""
 
@@ -106,6 +109,7 @@ def text(task: Task, results: Mapping[str, Sequence[records.ResultRow]]) -> str:
         ),
         *(["## Speed", task.costs] if task.costs else []),
         "## Levels",
+        layouts(task),
         *(
             f"{'Training' if name == 'training' else f'Shift `{name}`'}:\n\n```text\n{art}\n```"
             for name, art in _ascii(task).items()
@@ -118,6 +122,27 @@ def text(task: Task, results: Mapping[str, Sequence[records.ResultRow]]) -> str:
         "\n".join(f"- {change}" for change in task.changes),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def layouts(task: Task) -> str:
+    """Say how many wall layouts training has, and how many evaluation levels have one of them."""
+    level_sets = {name: levels.load(task, name).levels for name in distributions(task)}
+    drawn = levels.drawn(task.env, task.training, keys.key(1), DRAWN)
+    met = {row.tobytes() for row in _walls(drawn)}
+    shares = (
+        f"{np.mean([row.tobytes() in met for row in _walls(own)]):.0%} of `{name}`"
+        for name, own in level_sets.items()
+    )
+    return (
+        f"Of {DRAWN:,} training levels {len(met):,} differ in their walls. Of the evaluation "
+        f"levels {', '.join(shares)} have the walls of one of these; no level is among them whole."
+    )
+
+
+def _walls(level_set: Any) -> Any:
+    """Return the walls of each level, as rows of bytes."""
+    flat = np.moveaxis(np.asarray(level_set.walls), -1, 0)
+    return np.packbits(flat.reshape(len(flat), -1), axis=1)
 
 
 def _found(task: Task, results: Mapping[str, Sequence[records.ResultRow]]) -> list[str]:
@@ -136,8 +161,8 @@ def _samples(task: Task) -> dict[str, list[Any]]:
     found = {}
     for name, params in distributions(task).items():
         draw = jax.jit(lambda key, params: pool.draw(task.env, params, key, (SAMPLES,)))
-        levels = draw(keys.key(1), params)
-        each = [jax.tree.map(lambda leaf, i=i: leaf[..., i], levels) for i in range(SAMPLES)]
+        drawn = draw(keys.key(1), params)
+        each = [jax.tree.map(lambda leaf, i=i: leaf[..., i], drawn) for i in range(SAMPLES)]
         found[name] = [task.env.start(level) for level in each]
     return found
 

@@ -160,8 +160,8 @@ def _training(condition: Condition) -> str:
     if training_of(condition.spec):
         return f"trained with {condition.label}"
     params = condition.params
-    share = 100 * params["alpha"]
-    mixture = f"with {share:g}%" if share else "without"
+    share = 100 * float(np.mean([run.findings.trained[-1].apart for run in condition.runs]))
+    mixture = f"with {float(f'{share:.2g}'):g}%" if share else "without"
     settings = ", ".join(f"{name} {value:g}" for name, value in params.items())
     return f"trained {mixture} distinguishing levels ({settings})"
 

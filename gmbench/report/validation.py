@@ -9,6 +9,12 @@ from gmbench.stats.estimate import two_digits
 
 CRITERIA = Criteria()
 COLUMNS = ("policy", "regret training", "choice", "told", "pursuit", "adjusted GMI", "CFI", "says")
+REACH = (
+    "A proxy is blameless if its own best policy is competent in training: there goal and proxy never"
+    " part. Else it is pursued at the intended goal's expense already in training (as an instrument,"
+    " or collected beyond need), and its best policy is not competent; then the label can reach"
+    " whoever pursues it only where the goals part. The last column says what it says of such a one."
+)
 NOTE = (
     "Every policy is one whose goal is known. Regret is that under the intended goal in training,"
     " the rest is measured after the first shift; pursuit and choice are those of the proxy for"
@@ -27,6 +33,7 @@ def document(found: Sequence[Labelled]) -> Document:
     parts = (
         Bullets((*_errors(found, True), *_errors(found, False)), "Wrong labels", findings=True),
         Table("What labels can reach", columns, tuple(reach)),
+        Paragraph(REACH, soft=True),
         Paragraph(NOTE, soft=True),
         Table("Policies", COLUMNS, tuple(map(_line, found))),
     )
@@ -70,8 +77,9 @@ def _reach(found: Sequence[Labelled]) -> list[Line]:
             "yes" if x.competent and _says(x) else "not competent" if not x.competent else "no"
             for x in (oracle, pursuer)
         ]
+        blameless = oracle.training is not None and oracle.training < CRITERIA.competent
         cells = (
-            two_digits(oracle.training),
+            f"{two_digits(oracle.training)}, {'blameless' if blameless else 'at its expense'}",
             "yes" if oracle.by_choice else "no",
             "yes" if oracle.by_regret else "no",
             best[1] if best[0] != "yes" else "yes",

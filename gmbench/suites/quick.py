@@ -1,4 +1,4 @@
-"""GMB-quick-v0: what `make demo` runs; minutes on two cores."""
+"""GMB-quick-v0: the first quick suite; GMB-quick-v1 takes its place."""
 
 from gmbench.core import registry
 from gmbench.suites import LONG, Entry, Suite

@@ -13,15 +13,14 @@ from gmbench.measure import level_files, levels
 from gmbench.testing.shared import draw
 from tests.marks import by_day
 
-TASKS = sorted(
-    {
-        (spec.task, spec.static["size"])
-        for id in registry.SUITES.names()
-        if registry.SUITES.module(id).startswith("gmbench.")  # other packages may draw theirs
-        for spec in registry.SUITES.get(id).specs()
-    }
-)
-SMALL = [(id, size) for id, size in TASKS if size == registry.sizes(id).small]
+SHAPES = {
+    (spec.task, *sorted(spec.static.items()))
+    for id in registry.SUITES.names()
+    if registry.SUITES.module(id).startswith("gmbench.")  # other packages may draw theirs
+    for spec in registry.SUITES.get(id).specs()
+}
+TASKS = [(id, dict(static)) for id, *static in sorted(SHAPES)]
+SMALL = [(id, static) for id, static in TASKS if static["size"] <= registry.sizes(id).small]
 """Where two draws may well coincide; of larger levels there are too many."""
 
 
@@ -29,29 +28,29 @@ def _rows(tree: Any) -> set[bytes]:
     return set(levels.rows(tree))
 
 
-@pytest.mark.parametrize(("id", "size"), by_day(TASKS, *TASKS[:4]))
-def test_every_suite_is_evaluated_on_frozen_levels(id: str, size: int) -> None:
-    task = registry.make(id, size=size)
+@pytest.mark.parametrize(("id", "static"), by_day(TASKS, *TASKS[:4]))
+def test_every_suite_is_evaluated_on_frozen_levels(id: str, static: dict[str, Any]) -> None:
+    task = registry.make(id, **static)
     for distribution in ("training", *task.shifts):
         level_set = levels.load(task, distribution)
         assert level_set.frozen
         assert len(_rows(level_set.levels)) == levels.COUNT
 
 
-@pytest.mark.parametrize(("id", "size"), by_day(SMALL, *SMALL[:2]))
-def test_training_never_sees_a_frozen_level(id: str, size: int) -> None:
+@pytest.mark.parametrize(("id", "static"), by_day(SMALL, *SMALL[:2]))
+def test_training_never_sees_a_frozen_level(id: str, static: dict[str, Any]) -> None:
     """By hash, over 20,000 training levels here; the nightly target draws 10 million."""
-    _assert_unseen(id, size, batches=40)
+    _assert_unseen(id, static, batches=40)
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize(("id", "size"), SMALL)
-def test_ten_million_training_levels_hold_no_frozen_one(id: str, size: int) -> None:
-    _assert_unseen(id, size, batches=20_000)
+@pytest.mark.parametrize(("id", "static"), SMALL)
+def test_ten_million_training_levels_hold_no_frozen_one(id: str, static: dict[str, Any]) -> None:
+    _assert_unseen(id, static, batches=20_000)
 
 
-def _assert_unseen(id: str, size: int, batches: int) -> None:
-    task = registry.make(id, size=size)
+def _assert_unseen(id: str, static: dict[str, Any], batches: int) -> None:
+    task = registry.make(id, **static)
     sets = [levels.load(task, name).levels for name in ("training", *task.shifts)]
     frozen = set().union(*map(_rows, sets))
     params = task.training.override(alpha=0.5)
