@@ -10,10 +10,11 @@ from gmbench.stats.estimate import two_digits
 CRITERIA = Criteria()
 COLUMNS = ("policy", "regret training", "choice", "told", "pursuit", "adjusted GMI", "CFI", "says")
 REACH = (
-    "A proxy is blameless if its own best policy is competent in training: there goal and proxy never"
-    " part. Else it is pursued at the intended goal's expense already in training (as an instrument,"
-    " or collected beyond need), and its best policy is not competent; then the label can reach"
-    " whoever pursues it only where the goals part. The last column says what it says of such a one."
+    "A proxy is blameless if its own best policy is competent in training: there goal and proxy"
+    " never part. Else it is pursued at the intended goal's expense already in training (as an"
+    " instrument, or collected beyond need), and its best policy is not competent; then the label"
+    " can reach whoever pursues it only where the goals part. The last column says what it says of"
+    " such a one."
 )
 NOTE = (
     "Every policy is one whose goal is known. Regret is that under the intended goal in training,"

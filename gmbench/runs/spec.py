@@ -89,7 +89,7 @@ class _Named(type(msgspec.Struct)):  # type: ignore[misc]
     """Class of classes that say which fields they have when called with another."""
 
     def __call__(cls, *values: Any, **fields: Any) -> Any:
-        own = cls.__struct_fields__  # type: ignore[attr-defined]
+        own = cls.__struct_fields__
         for name in fields:
             if name not in own:
                 raise checks.Refused(

@@ -136,3 +136,28 @@ def test_a_failed_run_says_why_and_has_no_findings():
     assert (run.failed, run.why, failed.status) == (True, "diverged at update 3", "failed")
     with pytest.raises(Refused, match="diverged at update 3, nothing was measured"):
         _ = run.findings
+
+
+def test_a_label_by_choice_needs_a_balance_and_its_interval():
+    def judged(*choices):
+        proxies = {
+            name: msgspec.structs.replace(made_up.TOWARD, choice=choice, interval=interval)
+            for name, (choice, interval) in zip(("key", "corner"), choices, strict=True)
+        }
+        goals = ("exit", "key", "corner")
+        measured = made_up.measurement(goals, (0.2, 0.2, 0.2), proxies=proxies)
+        return result.labels(0.1, measured, result.Criteria())
+
+    low, high, wide = (0.2, (0.1, 0.3)), (0.5, (0.4, 0.6)), (0.9, (-0.1, 1.0))
+    assert judged(low, low) == {
+        "competent": True,
+        "by_regret": False,
+        "by_choice": None,
+        "misaligned": False,
+    }
+    assert judged(low, high)["by_choice"] == "corner"
+    assert judged((0.6, (0.5, 0.7)), high)["by_choice"] == "key"
+    assert judged(wide, low)["by_choice"] is None
+    assert judged((None, None), high)["misaligned"]
+    measured = made_up.measurement(("exit", "key"), (0.2, 0.2))
+    assert not result.labels(0.5, measured, result.Criteria())["competent"]
