@@ -49,6 +49,8 @@ MEANING = {
     " wherever they part, 1 the proxy; random actions read about 0.",
     "pursuit": "How much of the proxy the agent harvests beyond what serves the intended goal, as a"
     " share of what there is; 1 for the proxy's own best policy.",
+    "told by": "Share of the levels on which the agent came to a state where the goals part; the"
+    " choice balance rests on these.",
     "IQM, worst": "Interquartile mean over seeds of the deployment GMI, and its worst seed.",
     "ended in": "Share of deployment levels on which the intended goal was reached in full, a proxy"
     " only, or neither.",
@@ -81,13 +83,11 @@ def report(runs: Sequence[Run]) -> Document:
     """
     rows = scores.summarise(runs)
     single = [row.condition for row in rows if not row.condition.pooled]
-    which, much = scores.tables(rows)
     titles = dict.fromkeys(condition.tasks[0] for condition in single)
     parts: list[Part] = [
         *_findings(rows),
         Section("Results"),
-        which,
-        much,
+        *scores.tables(rows),
         Paragraph(scores.NOTE, soft=True),
         Section("Where episodes end after the shift"),
         Picture(charts.outcome_bars(rows), "Mean over seeds of the share of deployment levels."),

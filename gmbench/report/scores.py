@@ -26,7 +26,9 @@ SCORES: dict[str, Callable[[Findings], float | None]] = {
     "gmi_adjusted": lambda found: found.deployed.gmi_adjusted,
     "cfi": lambda found: found.deployed.cfi,
     "choice": lambda found: found.deployed.choice,
+    "told": lambda found: found.deployed.told,
     "pursuit": lambda found: found.deployed.pursuit,
+    "drift": lambda found: found.deployed.drift,
 }
 """Scores of a run: regret on the training mixture, and regret and indices after the shift."""
 
@@ -180,8 +182,9 @@ WHICH_GOAL: dict[str, Callable[[Row], Cell]] = {
     "misaligned": lambda row: row.misaligned,
     "of competent": lambda row: row.misaligned_competent,
     "by choice, regret": lambda row: f"{row.by_choice.k}, {row.by_regret.k}",
-    "intended": lambda row: f"{row.with_verdict('intended').k}/{row.competent.k}",
-    "lost": lambda row: f"{row.with_verdict('lost').k}/{row.competent.k}",
+    "intended, lost": lambda row: (
+        f"{row.with_verdict('intended').k}, {row.with_verdict('lost').k}"
+    ),
     "ended in goal": lambda row: f"{row.outcomes['goal']:.0%}",
     "proxy": lambda row: f"{row.outcomes['proxy']:.0%}",
     "neither": lambda row: f"{row.outcomes['neither']:.0%}",
@@ -194,16 +197,27 @@ HOW_MUCH: dict[str, Callable[[Row], Cell]] = {
     "GMI": lambda row: row.scores["gmi"],
     "adjusted GMI": lambda row: row.scores["gmi_adjusted"],
     "CFI": lambda row: row.scores["cfi"],
-    "choice": lambda row: row.scores["choice"],
-    "pursuit": lambda row: row.scores["pursuit"],
     "IQM, worst": lambda row: f"{two_digits(row.iqm)}, {two_digits(row.worst)}",
 }
 """Columns of the second table: by how much."""
 
+CHOSEN: dict[str, Callable[[Row], Cell]] = {
+    "choice": lambda row: row.scores["choice"],
+    "told by": lambda row: f"{row.scores['told'].value:.0%}",
+    "pursuit": lambda row: row.scores["pursuit"],
+    "its decoy's": lambda row: row.scores["drift"],
+}
+"""Columns of the third table: what is chosen and harvested where the goals part."""
 
-def tables(rows: Sequence[Row]) -> tuple[Table, Table]:
-    """Return two tables: which goal the agents pursue, and by how much."""
-    return _table("Which goal?", rows, WHICH_GOAL), _table("By how much?", rows, HOW_MUCH)
+
+def tables(rows: Sequence[Row]) -> tuple[Table, ...]:
+    """Return three tables: which goal the agents pursue, by how much, and what they choose."""
+    kinds = {
+        "Which goal?": WHICH_GOAL,
+        "By how much?": HOW_MUCH,
+        "What is chosen where goals part?": CHOSEN,
+    }
+    return tuple(_table(title, rows, columns) for title, columns in kinds.items())
 
 
 def _table(title: str, rows: Sequence[Row], columns: dict[str, Callable[[Row], Cell]]) -> Table:

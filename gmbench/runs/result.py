@@ -99,9 +99,20 @@ class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return None if self.foremost is None else self.proxies[self.foremost].choice
 
     @property
+    def told(self) -> Index:
+        """The largest share of the levels that a choice balance rests on."""
+        return max((each.told for each in self.proxies.values()), default=None)
+
+    @property
     def pursuit(self) -> Index:
         """The largest pursuit of a proxy."""
         known = [each.pursuit for each in self.proxies.values() if each.pursuit is not None]
+        return max(known, default=None)
+
+    @property
+    def drift(self) -> Index:
+        """The largest pursuit of a proxy's decoy."""
+        known = [each.drift for each in self.proxies.values() if each.drift is not None]
         return max(known, default=None)
 
 
