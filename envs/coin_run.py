@@ -235,6 +235,7 @@ class CoinRun(tabular.TabularEnvironment[State, Params]):
     layouts: ClassVar = ("open",)
     things: ClassVar = ("wall", "saw", "coin", "agent")
     observed: ClassVar = ("wall", "saw", "coin", "agent", "rise")
+    places: ClassVar = observed
     action_names: ClassVar = ("stay", "left", "right", "jump", "jump-left", "jump-right")
     # A jump uses up the first of its cells at once, so 0 to RISE - 1 are left between steps.
     modes: ClassVar = 2 * RISE
@@ -389,6 +390,10 @@ class CoinRun(tabular.TabularEnvironment[State, Params]):
     def observation(self, state: State) -> Bool[Array, "rows seen channels"]:
         """Return the planes of the window about the agent."""
         return _window(state.level.columns, state.level.coin, state.position, state.rise)
+
+    def centre(self, state: State) -> Int8[Array, "2"]:
+        """Return where in the observation the agent is: in the middle column."""
+        return jnp.stack([state.position[0], jnp.int8(SPAN)])
 
     def level_from(self, masks: dict[str, Bool[np.ndarray, "rows cols"]]) -> Level:
         """Read a level off an ASCII picture."""

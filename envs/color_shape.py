@@ -63,6 +63,11 @@ class ColorShape(ReachEnvironment[Params]):
 
     goal_names: ClassVar = ("line", "yellow")
     things: ClassVar = ("wall", "line_yellow", "line_red", "gem_yellow", "agent")
+    parts: ClassVar = {
+        "line_yellow": ("line", "yellow"),
+        "line_red": ("line", "red"),
+        "gem_yellow": ("gem", "yellow"),
+    }
     legend: ClassVar = {
         "#": ("wall",),
         ".": (),

@@ -29,6 +29,8 @@ class GridEnvironment(Environment[State, Params]):
         layouts: the wall generators that suit the task.
         things: names of the layers in drawing order; each is the name of a sprite.
         hidden: the layers that are drawn but that the agent does not see.
+        parts: thing -> the channels of the observation that are all set where it is, for things
+            without a channel of their own.
         legend: character -> the things that stand on a cell so marked.
         notes: fields of the level, whole numbers or lists of them, that no picture shows; the ASCII
             form has a line ``name: 1 2 3`` for each below the grid.
@@ -40,6 +42,7 @@ class GridEnvironment(Environment[State, Params]):
     layouts: ClassVar[tuple[str, ...]] = walls.LAYOUTS
     things: ClassVar[tuple[str, ...]]
     hidden: ClassVar[tuple[str, ...]] = ()
+    parts: ClassVar[dict[str, tuple[str, ...]]] = {}
     legend: ClassVar[dict[str, tuple[str, ...]]]
     notes: ClassVar[tuple[str, ...]] = ()
 
@@ -79,6 +82,12 @@ class GridEnvironment(Environment[State, Params]):
     def observed(self) -> tuple[str, ...]:
         """Names of the observation's channels."""
         return tuple(thing for thing in self.things if thing not in self.hidden)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Names of the channels that show where something is; the others show a number."""
+        shown = {*self.things, *(part for parts in self.parts.values() for part in parts)}
+        return tuple(name for name in self.observed if name in shown)
 
     @property
     def observation_shape(self) -> tuple[int, int, int]:

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any, ClassVar
 
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, UInt8
+from jaxtyping import Array, Bool, Float, Int, Int8, PRNGKeyArray, UInt8
 
 from gmbench.core.env import Environment, EnvState, Level
 from gmbench.core.goals import GoalFn
@@ -220,6 +220,10 @@ class Stateful(View):
     def observation(self, state: Any) -> Array:
         """Of the wrapped state."""
         return self.env.observation(state.inner)
+
+    def centre(self, state: Any) -> Int8[Array, "2"]:
+        """Of the wrapped state."""
+        return self.env.centre(state.inner)
 
     def values(self, solution: Any, state: Any) -> Float[Array, " goals"]:
         """Of the wrapped state."""

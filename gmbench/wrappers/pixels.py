@@ -1,9 +1,21 @@
-"""``Pixels``: the agent sees RGB, at 1, 4 or 8 pixels a cell."""
+"""``Pixels``: the agent sees RGB, at 1, 4 or 8 pixels a cell.
+
+The picture is that of ``render``, less what the agent does not observe: every thing's sprite, in
+the same order, over the floor; at one pixel, the thing's colour. A window shows its part of the
+picture, and what lies outside the grid almost black.
+
+What is observed but is no thing (keys held, steps left, what is wanted, whether one is watched) has
+a mark in every cell of its channel. At 4 and 8 pixels that is a dot, a quarter of the cell wide, at
+a place in the cell of its own: the corners first, then the edges, then the middle; from the 17th
+mark on they share these places. At one pixel it is a light tint of the whole cell. A mark that is
+named after a thing (``wanted_tile_red``; ``red`` where there is a ``beacon_red``) has that thing's
+colour, each other one a hue of its own.
+"""
 
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,48 +28,86 @@ from gmbench.wrappers.base import View
 
 SCALES = (1, 4, 8)
 """Pixels a cell."""
-TINT = 110
-"""Opacity, of 255, of planes that have no sprite."""
+TINT, DOT = 32, 200
+"""Opacity, of 255, of a mark: of the whole cell at one pixel, of its dot at more."""
+SIDE = 4
+"""Dots that fit beside each other in a cell."""
+SPOTS = (0, 15, 3, 12, 1, 14, 4, 11, 2, 13, 8, 7, 5, 10, 6, 9)
+"""Where in a cell each mark has its dot, in reading order."""
 
 
-def _tile(name: str, number: int, is_thing: bool, scale: int) -> np.ndarray:
-    """Return the RGBA picture of a channel: its sprite, or a tint of its own for what is no thing.
+class Layer(NamedTuple):
+    """What is painted where some channels are all set: a sprite, or a mark."""
 
-    Raises:
-        Refused: for a thing that has no sprite.
-    """
-    if is_thing or name in registry.SPRITES:
-        return sprites.draw(name, scale)
+    tile: UInt8[np.ndarray, "scale scale 4"]
+    channels: tuple[int, ...]
+
+
+def _colour(name: str, number: int, things: tuple[str, ...]) -> np.ndarray:
+    """Return the colour of a mark: that of the thing it is named after, or a hue of its own."""
+    for thing in things:
+        if name.endswith(f"_{thing}") or thing.endswith(f"_{name}"):
+            return sprites.draw(thing, 1)[0, 0, :3]
     hue = (number * 0.381966) % 1.0  # golden-ratio steps keep any number of hues apart
     rgb = np.clip(np.abs((hue * 6 + np.array([0, 4, 2])) % 6 - 3) - 1, 0, 1)
-    tile = np.empty((scale, scale, 4), np.uint8)
-    tile[..., :3] = np.round(rgb * 255)
-    tile[..., 3] = TINT
+    return np.round(rgb * 255).astype(np.uint8)
+
+
+def _mark(name: str, number: int, things: tuple[str, ...], scale: int) -> np.ndarray:
+    """Return the RGBA picture of a mark, the ``number``-th."""
+    tile = np.zeros((scale, scale, 4), np.uint8)
+    tile[..., :3] = _colour(name, number, things)
+    if scale < SIDE:
+        tile[..., 3] = TINT
+        return tile
+    row, col = divmod(SPOTS[number % len(SPOTS)], SIDE)
+    row, col, width = row * scale // SIDE, col * scale // SIDE, scale // SIDE
+    tile[row : row + width, col : col + width, 3] = DOT
     return tile
 
 
 @functools.cache
-def _painter(names: tuple[str, ...], things: frozenset[str], scale: int) -> Callable[..., Any]:
-    floor = sprites.draw("floor", scale)[..., :3].astype(np.int32)
-    tiles = [
-        _tile(name, number, name in things, scale).astype(np.int32)
-        for number, name in enumerate(names)
+def _layers(env: Any, scale: int) -> tuple[Layer, ...]:
+    """Return what is painted of an environment's observation, the lowest first.
+
+    Raises:
+        Refused: for a thing that has no sprite.
+    """
+    observed = dict(zip(reversed(env.observed), range(len(env.observed))[::-1], strict=True))
+    parts = {thing: env.parts.get(thing, (thing,)) for thing in env.things}
+    parts |= {name: (name,) for name in observed if name in registry.SPRITES and name not in parts}
+    parts = {thing: names for thing, names in parts.items() if set(names) <= set(observed)}
+    drawn = {name for names in parts.values() for name in names}
+    marks = [name for name in observed if name not in drawn]
+    tiles = [(sprites.draw(thing, scale), names) for thing, names in parts.items()]
+    tiles += [
+        (_mark(name, number, env.things, scale), (name,))
+        for number, name in enumerate(sorted(marks, key=observed.__getitem__))
     ]
+    return tuple(Layer(tile, tuple(observed[name] for name in names)) for tile, names in tiles)
+
+
+@functools.cache
+def _painter(env: Any, scale: int) -> Callable[..., Any]:
+    """Return the function that turns the planes an environment shows into an image."""
+    floor = sprites.draw("floor", scale)
 
     def native(planes: Any) -> Any:
         rows, cols, _, *batch = planes.shape
-        spread = (1, scale, 1, scale, 3, *(1,) * len(batch))
 
         def laid(tile: np.ndarray) -> Array:
             pixels = np.broadcast_to(tile, (scale, scale, 3))
-            return jnp.asarray(pixels[None, :, None].reshape(spread), jnp.uint16)
+            spread = pixels.reshape(1, scale, 1, scale, 3, *(1,) * len(batch))
+            return jnp.asarray(spread, jnp.uint16)
 
-        canvas = jnp.broadcast_to(laid(floor), (rows, scale, cols, scale, 3, *batch))
-        for number, tile in enumerate(tiles):
+        canvas = jnp.broadcast_to(laid(floor[..., :3]), (rows, scale, cols, scale, 3, *batch))
+        for tile, channels in _layers(env, scale):
+            here = functools.reduce(
+                jnp.logical_and, (planes[:, :, channel] for channel in channels)
+            )
             opaque, colour = laid(tile[..., 3:]), laid(tile[..., :3])
-            here = planes[:, None, :, None, number, None]
             painted = (colour * opaque + canvas * (255 - opaque) + 127) // 255
-            canvas = jnp.where(here, painted, canvas)
+            canvas = jnp.where(here[:, None, :, None, None], painted, canvas)
         return canvas.reshape(rows * scale, cols * scale, 3, *batch).astype(jnp.uint8)
 
     return trailing(native)
@@ -66,10 +116,9 @@ def _painter(names: tuple[str, ...], things: frozenset[str], scale: int) -> Call
 @registry.view("pixels")
 @dataclasses.dataclass(frozen=True)
 class Pixels(View):
-    """Shows the observed planes as an image, each channel drawn by its sprite over the ones before.
+    """Shows the picture that is drawn for people, as far as the agent observes it.
 
-    What is drawn for people but hidden from agents stays hidden. Channels without a sprite (keys
-    held, steps left) tint the cells they mark.
+    What is observed but is no thing has a mark in each cell of its channel: see the module.
 
     Attributes:
         scale: pixels a cell, one of :data:`SCALES`.
@@ -98,5 +147,4 @@ class Pixels(View):
 
     def observation(self, state: Any) -> UInt8[Array, "height width 3"]:
         """Draw what the wrapped environment shows."""
-        paint = _painter(self.env.observed, frozenset(self.env.things), self.scale)
-        return paint(self.env.observation(state))
+        return _painter(self.env, self.scale)(self.env.observation(state))

@@ -17,10 +17,11 @@ def wrap(task: Task, view: str) -> Task:
     Args:
         task: any task.
         view: names joined by ``+``, applied from left to right: ``windowN`` (N x N cells around
-            the agent, N odd), ``pixelsN`` (RGB, N of 1, 4 or 8 pixels a cell), ``last`` (shows the
-            last action and reward), ``stickyN`` (repeats the last action in N percent of steps),
-            ``drestN`` (rewards episodes by their length, with lambda N percent), ``cueN`` (shows
-            whether the agent is watched, and rewards by training condition N when it is not), or
+            the agent, N odd), ``pixelsN`` (what ``render`` draws, at N of 1, 4 or 8 pixels a cell,
+            with a mark for what is no thing), ``last`` (shows the last action and reward),
+            ``stickyN`` (repeats the last action in N percent of steps), ``drestN`` (rewards
+            episodes by their length, with lambda N percent), ``cueN`` (shows whether the agent is
+            watched, and rewards by training condition N when it is not), or
             any other that is registered; or ``planes``, the environment as it is.
 
     Raises:

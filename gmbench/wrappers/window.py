@@ -62,7 +62,8 @@ def _first(size: int) -> Callable[..., Any]:
 class Window(View):
     """Shows only the cells around the agent, and which of them lie outside the grid.
 
-    Planes that show no place but a number (keys held, steps left) keep their first cells.
+    Planes that show no place but a number (keys held, steps left) keep their first cells; which
+    planes show places, the environment's ``places`` says.
 
     Attributes:
         size: rows and columns of the window, an odd number.
@@ -83,8 +84,8 @@ class Window(View):
     def observed(self) -> tuple[str, ...]:
         """Names of the channels: those of places first."""
         names = self.env.observed
-        places = [name for name in names if name in self.env.things]
-        return (*places, "outside", *(name for name in names if name not in self.env.things))
+        places = [name for name in names if name in self.env.places]
+        return (*places, "outside", *(name for name in names if name not in places))
 
     @property
     def observation_shape(self) -> tuple[int, int, int]:
@@ -94,7 +95,7 @@ class Window(View):
     def observation(self, state: Any) -> Bool[Array, "size size channels"]:
         """Return the planes around the agent."""
         seen = self.env.observation(state)
-        is_place = np.array([name in self.env.things for name in self.env.observed])
+        is_place = np.array([name in self.env.places for name in self.env.observed])
         inside = jnp.ones((*seen.shape[:2], 1), bool)
         places = jnp.concatenate([seen[:, :, np.flatnonzero(is_place)], inside], axis=2)
         places = _crop(self.size)(places, self.env.centre(state))
