@@ -73,6 +73,7 @@ def _layers(env: Any, scale: int) -> tuple[Layer, ...]:
     Raises:
         Refused: for a thing that has no sprite.
     """
+    # Channels of one name are copies: the first counts.
     observed = dict(zip(reversed(env.observed), range(len(env.observed))[::-1], strict=True))
     parts = {thing: env.parts.get(thing, (thing,)) for thing in env.things}
     parts |= {name: (name,) for name in observed if name in registry.SPRITES and name not in parts}
@@ -106,7 +107,9 @@ def _painter(env: Any, scale: int) -> Callable[..., Any]:
                 jnp.logical_and, (planes[:, :, channel] for channel in channels)
             )
             opaque, colour = laid(tile[..., 3:]), laid(tile[..., :3])
-            painted = (colour * opaque + canvas * (255 - opaque) + 127) // 255
+            painted = colour
+            if tile[..., 3].min() < 255:
+                painted = (colour * opaque + canvas * (255 - opaque) + 127) // 255
             canvas = jnp.where(here[:, None, :, None, None], painted, canvas)
         return canvas.reshape(rows * scale, cols * scale, 3, *batch).astype(jnp.uint8)
 

@@ -13,6 +13,7 @@ from gmbench.core import pool, registry
 from gmbench.grid import shapes, sprites
 from gmbench.wrappers import wrap
 from gmbench.wrappers.pixels import SCALES, _painter
+from tests.marks import by_day
 
 COLOURS = {
     "red": shapes.RED,
@@ -24,6 +25,9 @@ COLOURS = {
 }
 every_scale = pytest.mark.parametrize("scale", SCALES)
 every_task = pytest.mark.parametrize("task_id", registry.task_ids())
+by_playing = pytest.mark.parametrize(
+    "task_id", by_day(registry.task_ids(), "ColorShape-v0", "CoinRun-v0", "ShutdownDelay-v0")
+)
 
 
 @functools.cache
@@ -184,7 +188,7 @@ def test_marks_look_different_on_whatever_they_are(task_id, scale):
 
 
 @pytest.mark.parametrize("view", ["planes", "last+window5"])
-@every_task
+@by_playing
 def test_states_that_are_observed_to_differ_differ_in_pixels(task_id, view):
     task = shown(task_id, view)
     states = states_of(task)
@@ -205,7 +209,7 @@ def number(columns):
 
 @pytest.mark.parametrize("window", [0, 5])
 @every_scale
-@every_task
+@by_playing
 def test_pixels_are_what_render_draws(task_id, scale, window):
     """Less what is hidden, and less the marks, which no picture for people shows."""
     task = shown(task_id)
