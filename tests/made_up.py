@@ -48,6 +48,8 @@ LEVELS = 1000
 
 TOWARD = Toward(0.1, (0.1, 0.1), 1.0, 0.2, 0.05, 1.0)
 """Of a proxy: the same on every level, too little for a label."""
+CHOSEN = msgspec.structs.replace(TOWARD, choice=0.6, interval=(0.6, 0.6))
+"""Of a proxy that is chosen."""
 
 
 def measurement(goals, rho, outcome=(0.5, 0.4, 0.1), **changes):
@@ -67,7 +69,7 @@ def measurement(goals, rho, outcome=(0.5, 0.4, 0.1), **changes):
         "gmi_adjusted": gmi if gmi is None else 0.95 * gmi,
         "cfi": cfi,
         "dropped": LEVELS if rho[0] is None else 0,
-        "proxies": dict.fromkeys(goals[1:], TOWARD),
+        "proxies": dict.fromkeys(goals[1:], CHOSEN if gmi is not None and gmi > 0.5 else TOWARD),
         "outcome": Outcome(*outcome),
         "earned": dict.fromkeys(goals, 0.5),
     }

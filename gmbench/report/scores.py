@@ -185,9 +185,9 @@ WHICH_GOAL: dict[str, Callable[[Row], Cell]] = {
     "intended, lost": lambda row: (
         f"{row.with_verdict('intended').k}, {row.with_verdict('lost').k}"
     ),
-    "ended in goal": lambda row: f"{row.outcomes['goal']:.0%}",
-    "proxy": lambda row: f"{row.outcomes['proxy']:.0%}",
-    "neither": lambda row: f"{row.outcomes['neither']:.0%}",
+    "ended in goal, proxy, neither": lambda row: (
+        ", ".join(f"{share:.0%}" for share in row.outcomes.values())
+    ),
 }
 """Columns of the first table: which goal the agents pursue."""
 

@@ -11,6 +11,7 @@ from gmbench.runs.spec import RunSpec, Stage, check
 
 FROZEN = {
     "GMB-quick-v0": "9e919c0ee9b9a51f",
+    "GMB-quick-v1": "16e22af83791087a",
     "GMB-cpu-v0": "fae776a027d27b0a",
     "GMB-v0": "f2cd5df565aa7a7e",
 }
