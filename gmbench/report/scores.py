@@ -182,11 +182,9 @@ WHICH_GOAL: dict[str, Callable[[Row], Cell]] = {
     "misaligned": lambda row: row.misaligned,
     "of competent": lambda row: row.misaligned_competent,
     "by choice, regret": lambda row: f"{row.by_choice.k}, {row.by_regret.k}",
-    "intended, lost": lambda row: (
-        f"{row.with_verdict('intended').k}, {row.with_verdict('lost').k}"
-    ),
-    "ended in goal, proxy, neither": lambda row: (
-        ", ".join(f"{share:.0%}" for share in row.outcomes.values())
+    "intended, lost": lambda row: f"{row.with_verdict('intended').k}, {row.with_verdict('lost').k}",
+    "ended in goal, proxy, neither": lambda row: ", ".join(
+        f"{share:.0%}" for share in row.outcomes.values()
     ),
 }
 """Columns of the first table: which goal the agents pursue."""
