@@ -105,7 +105,7 @@ def first_reached(
     key: PRNGKeyArray,
     discount: Float[Array, ""],
 ) -> Float[Array, " levels"]:
-    """Play one episode on each level: 1 if it reaches the rich object, 0 if the poor one, or NaN."""
+    """Play an episode on each level: 1 if it reaches the rich object, 0 if the poor one, or NaN."""
     del discount
 
     def update(found: Array, moment: rollouts.Moment) -> Array:
