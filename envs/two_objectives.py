@@ -54,7 +54,8 @@ FAR = np.int16(2**12)
 
 _MARK, _RICH, _POOR = (150, 220, 40), (230, 30, 200), (110, 10, 40)
 registry.sprite("mark")(shapes.disc(_MARK, (0.5, 0.5, 0.49), edge=shapes.INK))
-registry.sprite("rich")(shapes.gem(_RICH))
+# At one pixel a cell the mark below shines through.
+registry.sprite("rich")(shapes.Own((*_RICH, 170), shapes.gem(_RICH)))
 registry.sprite("poor")(
     shapes.layers(
         shapes.disc(_POOR, (0.5, 0.54, 0.26), edge=shapes.INK),
