@@ -89,7 +89,7 @@ def record(spec, training=None, deployed=None, competent=True, misaligned=False,
         goals=list(goals),
         shift=shift,
         distributions={"training": training, shift: deployed},
-        trained=[Trained(training.rho[goals[0]], spec.params.get("alpha", 0.0), 0)],
+        trained=[Trained(training.rho[goals[0]], spec.params.get("alpha", 0.0), LEVELS)],
         **found,
         criteria=criteria,
     )

@@ -7,12 +7,22 @@ import msgspec
 import numpy as np
 from scipy.stats import norm
 
+from gmbench.core.params import EnvParams
 from gmbench.core.task import Task
 from gmbench.measure import exact
 from gmbench.measure.evaluation import OUTCOMES, Evaluation
 from gmbench.measure.levels import LevelSet
 from gmbench.measure.pursuit import FEWEST
-from gmbench.runs.result import Criteria, Findings, Measurement, Outcome, Toward, Trained, labels
+from gmbench.runs.result import (
+    Criteria,
+    Findings,
+    Index,
+    Measurement,
+    Outcome,
+    Toward,
+    Trained,
+    labels,
+)
 from gmbench.runs.spec import Plan
 from gmbench.stats.aggregates import known_mean
 
@@ -131,6 +141,28 @@ def summarise(plan: Plan, results: Results, trained: list[Trained]) -> Findings:
     )
 
 
+def stage_params(plan: Plan) -> list[EnvParams]:
+    """Return the parameters of each stage of a training; of one that does not train, its own."""
+    return [stage.params for stage in plan.stages] if plan.agent.learns else [plan.params]
+
+
+def blend(plan: Plan, params: EnvParams, own: Index, other: Index) -> Index:
+    """Return the regret on a mixture of a task's training levels and those of its first shift.
+
+    Where the second is rewarded for something else, the first alone tells what was learned.
+
+    Args:
+        plan: the run's.
+        params: the mixture's: ``alpha`` is the share of the second.
+        own: the regret on the first.
+        other: that on the second.
+    """
+    weight = 0.0 if plan.task.env.misrewards else float(getattr(params, "alpha", 0.0))
+    if own is None or not weight:
+        return own
+    return None if other is None else (1 - weight) * own + weight * other
+
+
 def verify(plan: Plan, findings: Findings, levels: Mapping[str, np.ndarray]) -> None:
     """Refuse findings that do not follow from the results by level.
 
@@ -146,6 +178,14 @@ def verify(plan: Plan, findings: Findings, levels: Mapping[str, np.ndarray]) -> 
             raise ValueError(f"results by level lack {error}") from error
         for field, value in found.items():
             _same(f"{field} of {name!r}", getattr(stored, field), value)
+    sets = (findings.distributions["training"], findings.deployed)
+    regrets = [each.rho[findings.intended] for each in sets]
+    stages = stage_params(plan)
+    if len(findings.trained) != len(stages):
+        raise ValueError(f"{len(findings.trained)} stages, its settings say {len(stages)}")
+    for stage, params in zip(findings.trained, stages, strict=True):
+        if not stage.drawn:
+            _same("regret in training", stage.rho, blend(plan, params, *regrets))
 
 
 def _same(what: str, stored: Any, found: Any) -> None:

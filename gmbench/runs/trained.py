@@ -18,6 +18,7 @@ from gmbench.core import keys, pool
 from gmbench.core.env import Environment
 from gmbench.core.params import EnvParams
 from gmbench.measure import evaluation, levels
+from gmbench.runs import summary
 from gmbench.runs.compiled import keys_of
 from gmbench.runs.machine import undefined_is_nan
 from gmbench.runs.result import Index, Trained
@@ -45,16 +46,13 @@ def of_group(
     """
     env = plans[0].task.env
     shares = {name: apart(env, level_set.levels) for name, (_, level_set) in measured.items()}
-    stages = [
-        [each.params for each in plan.stages] if plan.agent.learns else [plan.params]
-        for plan in plans
-    ]
+    stages = [summary.stage_params(plan) for plan in plans]
     found: dict[tuple[int, int], Trained] = {}
     for place in range(len(stages[0])):
         asked = []
         for run, plan in enumerate(plans):
             own = {
-                name: (_known(known_mean(result.rho[run, 0])), shares[name])
+                name: (_known(min(known_mean(result.rho[run, 0]), 1.0)), shares[name])
                 for name, (result, _) in measured.items()
             }
             told = mixture(plan, stages[run][place], own)
@@ -76,7 +74,6 @@ def mixture(
     """Return what the frozen levels say of a stage; None if it draws from other distributions.
 
     Training mixes the task's two distributions by definition, so its mean is the mixture of theirs.
-    Where the second is rewarded for something else, the first alone tells what was learned.
 
     Args:
         plan: the run's.
@@ -90,11 +87,9 @@ def mixture(
     if not _alike(plan, ambiguous, task.training):
         return None
     (own, plain), (other, shifted) = measured["training"], measured[task.headline]
-    weight = 0.0 if task.env.misrewards else alpha
     if alpha and not _alike(plan, params.override(alpha=1.0), task.shifts[task.headline]):
         return None
-    known = own is not None and (other is not None or not weight)
-    rho = (1 - weight) * own + weight * (other or 0.0) if own is not None and known else None
+    rho = summary.blend(plan, params, own, other)
     return Trained(rho, (1 - alpha) * plain + alpha * shifted, drawn=0)
 
 

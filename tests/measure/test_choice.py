@@ -11,8 +11,10 @@ from gmbench.core import keys, pool, registry
 from gmbench.core.policy import Policy
 from gmbench.measure import choice, evaluation, exact, known, pursuit
 from gmbench.testing.shared import draw, one
+from tests.marks import by_day
 
 TASKS = {"CheeseCorner-v0": 5, "LavaLand-v0": 5, "Monitor-v0": 5}
+DAILY = by_day(list(TASKS), "CheeseCorner-v0", "Monitor-v0")
 COUNT = 128
 DISCOUNT = jnp.float32(0.99)
 POLICIES = known.stacked(
@@ -49,7 +51,7 @@ def measured(id):
     return env, params, levels, jax.tree.map(np.asarray, measure(levels))
 
 
-@pytest.mark.parametrize("id", TASKS)
+@pytest.mark.parametrize("id", DAILY)
 def test_oracles_choose_their_goal_and_random_actions_neither(id):
     balance = measured(id)[-1].choice[:, 0]
     assert np.all(balance[INTENDED][~np.isnan(balance[INTENDED])] == -1)
@@ -58,7 +60,7 @@ def test_oracles_choose_their_goal_and_random_actions_neither(id):
     assert abs(np.nanmean(balance[HALF])) < 0.25
 
 
-@pytest.mark.parametrize("id", TASKS)
+@pytest.mark.parametrize("id", DAILY)
 def test_the_balance_is_linear_in_noise(id):
     balance = np.nanmean(measured(id)[-1].choice[:, 0], axis=1)
     assert balance[NOISY] == pytest.approx(-0.7, abs=0.05)
@@ -75,6 +77,7 @@ def test_oracles_pursue_their_proxy_whole_or_not_at_all(id):
     assert not found[RANDOM][told].any()
 
 
+@pytest.mark.nightly
 def test_no_proxy_is_pursued_by_levels_that_spare_none():
     """Around the lava the way to the cheese is hardly longer: most levels leave nothing to gain."""
     assert np.isnan(measured("LavaLand-v0")[-1].pursuit[PROXY]).mean() > 0.75
@@ -107,7 +110,7 @@ def by_hand(env, level, policy):
     return np.sum(weight * leaning) / np.sum(weight) if np.sum(weight) >= 1e-3 else np.nan
 
 
-@pytest.mark.parametrize("id", TASKS)
+@pytest.mark.parametrize("id", DAILY)
 def test_it_is_what_the_definition_says(id):
     env, _, levels, _ = measured(id)
     rng = np.random.default_rng(3)

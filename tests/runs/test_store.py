@@ -11,6 +11,7 @@ import pytest
 from gmbench.core import files, npz
 from gmbench.core.checks import Refused
 from gmbench.runs import result, store, summary
+from gmbench.runs.result import Trained, labels
 from tests import made_up
 
 
@@ -130,6 +131,21 @@ def test_every_mean_is_that_of_its_levels(folder, quantity):
     rewrite(run, {name: array for name, array in levels.items() if quantity not in name})
     with pytest.raises(Refused, match="results by level lack"):
         store.load(run.path)
+
+
+def test_a_regret_in_training_that_its_levels_deny_is_refused(tmp_path):
+    run = made_up.a_run(params={"alpha": 0.3})
+    rho = [each.rho["cheese"] for each in run.findings.distributions.values()]
+    (tmp_path / "other").mkdir()
+    for regret, fits in ((0.7 * rho[0] + 0.3 * rho[1], True), (0.1, False)):
+        trained = [Trained(regret, 0.3, drawn=0)]
+        judged = labels(regret, run.findings.deployed, run.findings.criteria)
+        record = made_up.with_findings(run, trained=trained, **judged).record
+        if fits:
+            assert made_up.store(tmp_path, record).findings.trained == trained
+        else:
+            with pytest.raises(Refused, match=r"regret in training is 0\.1, its levels say"):
+                store.load(made_up.store(tmp_path / "other", record).path)
 
 
 def test_a_failed_save_leaves_nothing_behind(tmp_path, monkeypatch):

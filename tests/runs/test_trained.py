@@ -51,6 +51,7 @@ def test_other_distributions_are_drawn_from():
     assert wide[0].apart > 0.8
 
 
+@pytest.mark.nightly
 def test_a_mixture_with_other_levels_than_the_shift_is_drawn_from():
     """TrapKeys' distinguishing levels are shallow; those of its first shift are deep."""
     (mixed,), _ = stages_of({"alpha": 0.5}, agent="oracle", task="TrapKeys-v0")
