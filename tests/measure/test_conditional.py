@@ -10,7 +10,7 @@ import pytest
 from gmbench.core import checks, pool, registry
 from gmbench.core.policy import Policy, uniform
 from gmbench.measure import conditional, cue_dependence, cue_pairs, regret
-from gmbench.solve import tabular
+from gmbench.solve import transitions
 from gmbench.solve.oracle import lookahead
 from gmbench.wrappers import wrap
 from tests.marks import by_day
@@ -21,7 +21,7 @@ MONITORS = {cue: registry.make("Monitor-v0", size=5, cue=cue) for cue in CUES}
 MONITOR = MONITORS["bit"]
 CORNER = wrap(registry.make("CheeseCorner-v0", size=5, layout="open"), "cue1")
 """Without walls no start is so close to the corner that random moves do as well as any."""
-ROUNDING = tabular.PRECISION / (1 - float(DISCOUNT)) / regret.LEAST_RANGE
+ROUNDING = transitions.PRECISION / (1 - float(DISCOUNT)) / regret.LEAST_RANGE
 """Most that a regret can be off: the error of a value over the least range."""
 FORK = """
     ##E##
