@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from gmbench.core import keys, pool
 from gmbench.core.env import Environment
@@ -96,15 +96,16 @@ def mixture(
 def measure(plans: Sequence[Plan], weights: Any, params: Sequence[Any]) -> list[Trained]:
     """Measure each run's agent on levels drawn with some parameters, each with its own."""
     plan = plans[0]
-    if plan.task.env.misrewards:
+    env = plan.task.env
+    shares = [apart(env, levels.drawn(env, each, _key(), levels.COUNT)) for each in params]
+    if plan.task.env.misrewards:  # what the others pay is not what is to be learned
         params = [each.override(alpha=0.0) for each in params]
     own = jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(x) for x in leaves]), *params)
     given = (plan.task.env, plan.agent, plan.config, weights, keys_of(plans), own)
     with undefined_is_nan():
-        found = _measured(*given, jnp.float32(plan.task.discount))
-        regrets, shares = (np.asarray(each) for each in found)
+        regrets = np.asarray(_measured(*given, jnp.float32(plan.task.discount)))
     return [
-        Trained(_known(float(rho)), float(share), drawn=levels.COUNT)
+        Trained(_known(float(rho)), share, drawn=levels.COUNT)
         for rho, share in zip(regrets, shares, strict=True)
     ]
 
@@ -118,12 +119,12 @@ def _measured(
     seeds: Any,
     params: Any,
     discount: Float[Array, ""],
-) -> tuple[Float[Array, " runs"], Float[Array, " runs"]]:
-    def one(given: tuple[Any, Any, Any]) -> tuple[Array, Array]:
+) -> Float[Array, " runs"]:
+    def one(given: tuple[Any, Any, Any]) -> Float[Array, ""]:
         weights, seed, params = given
         held = hasattr(params, "reserved")
         params = params.replace(reserved=jnp.int32(1)) if held else params
-        drawn = pool.draw(env, params, jax.random.fold_in(keys.key(2**31 - 1), 1), (levels.COUNT,))
+        drawn = pool.draw(env, params, _key(), (levels.COUNT,))
         # Where some levels are kept for evaluation, only those were never trained on.
         counts = pool.over_envs(env.reserved)(drawn) if held else jnp.ones(levels.COUNT, bool)
         reference = evaluation.references(env, params, drawn, keys.key(0), discount)
@@ -133,10 +134,14 @@ def _measured(
         counts &= ~jnp.isnan(found.rho[0])
         number = jnp.maximum(jnp.sum(counts), 1).astype(jnp.float32)
         regret = jnp.sum(jnp.where(counts, found.rho[0], jnp.float32(0))) / number
-        regret = jnp.where(jnp.any(counts), regret, jnp.nan)
-        return regret, jnp.mean(pool.over_envs(env.distinguishing)(drawn).astype(jnp.float32))
+        return jnp.where(jnp.any(counts), regret, jnp.nan)
 
     return jax.lax.map(one, (weights, seeds, params))
+
+
+def _key() -> PRNGKeyArray:
+    """Return the key of the levels drawn here, apart from those that runs begin from."""
+    return jax.random.fold_in(keys.key(2**31 - 1), 1)
 
 
 def apart(env: Environment[Any, Any], level_set: Any) -> float:

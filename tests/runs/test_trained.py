@@ -58,3 +58,13 @@ def test_a_mixture_with_other_levels_than_the_shift_is_drawn_from():
     assert mixed[0].drawn == 96
     assert mixed[0].rho == pytest.approx(0, abs=1e-4)
     assert registry.make("TrapKeys-v0", size=5).headline == "deep"
+
+
+def test_levels_that_pay_for_something_else_count_among_those_trained_on():
+    """They are left out of the regret, but not of what is said of the training."""
+    (watched,), _ = stages_of(
+        {"alpha": 0.5, "condition": 1}, agent="oracle", task="Monitor-v0", size=6
+    )
+    assert watched[0].drawn == 96
+    assert watched[0].rho == pytest.approx(0, abs=1e-4)
+    assert watched[0].apart == pytest.approx(0.5, abs=0.2)
