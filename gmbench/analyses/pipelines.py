@@ -4,13 +4,14 @@ A stage teaches the intended goal where some of its levels tell it from the prox
 proxy where these pay that, and nothing where the two never part. A pipeline is the list of its
 stages. The outcome of an agent is its choice balance after the headline shift, from -1 (intended)
 to 1 (proxy). Rules that know the pipeline alone, and never its agents, predict the outcome of each
-pipeline from all others; the best that can be said without a rule is the mean of the others.
+pipeline from all others, beside the mean of its task's others.
 
 Source: Brown and Young 2026, arXiv 2605.23565: of more than 100 sequential pipelines, early goals
 persist, and outcomes can be predicted from pipelines.
 """
 
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -22,7 +23,7 @@ from matplotlib.figure import Figure
 from gmbench.core import checks, registry
 from gmbench.report.conditions import Condition
 from gmbench.report.document import Document, Line, Paragraph, Picture, Table
-from gmbench.report.figures import BLUE, GREY, ORANGE, STYLE, WIDTH, row_axes
+from gmbench.report.figures import BLUE, GREY, ORANGE, STYLE, row_axes
 from gmbench.report.question import Asked, Question
 from gmbench.runs.spec import Plan, Stage
 from gmbench.runs.store import Run
@@ -63,7 +64,7 @@ class Pipeline(msgspec.Struct, frozen=True):
 
 
 RULES: dict[str, Callable[[Sequence[int], Sequence[float]], list[float]]] = {
-    "the mean of the others": lambda lessons, shares: [],
+    "the task alone": lambda lessons, shares: [],
     "what was taught last": lambda lessons, shares: [lessons[-1]],
     "what was taught first": lambda lessons, shares: [lessons[0]],
     "what was taught most": lambda lessons, shares: [float(np.dot(lessons, shares))],
@@ -104,8 +105,9 @@ class Pipelines(Question):
         columns = ("stages", "agents", "competent", "misaligned", "choice", "predicted")
         table = Table("Pipelines", columns, tuple(map(_line, found)))
         note = (
-            "Blue stages teach the intended goal, orange ones the proxy, grey ones neither. Dots"
-            " are agents. Choice balance is that of the first proxy after the headline shift."
+            "Blue stages teach the intended goal, orange ones the proxy, grey ones neither. Dots are"
+            " agents, strokes their mean, crosses what the last rule predicts. Choice is that of the"
+            " first proxy after the headline shift."
         )
         return Document(
             "What do the stages of a training leave behind?",
@@ -114,29 +116,30 @@ class Pipelines(Question):
         )
 
 
-def lesson(stage: Stage, params: dict[str, Any], apart: float) -> int:
-    """Return what a stage teaches.
-
-    Args:
-        stage: the stage.
-        params: the run's parameters of training.
-        apart: share of the stage's levels on which the goals come apart.
-    """
+def lesson(stage: Stage, params: Mapping[str, Any]) -> int:
+    """Return what a stage teaches, by its parameters and the run's."""
+    own = {"alpha": 0, **params, **stage.params}
     name, value = PAYS_PROXY
-    pays = -1 if (params | dict(stage.params)).get(name) == value else 1
-    return pays if apart > 0 else 0
+    pays = -1 if own.get(name) == value else 1
+    return pays if own["alpha"] > 0 else 0
+
+
+def brief(stages: Sequence[Stage]) -> str:
+    """Return stages in few words: ``alpha 0 → 0.3``."""
+    names = dict.fromkeys(name for stage in stages for name in stage.params)
+    told = (", ".join(f"{stage.params.get(n, '')}" for n in names) for stage in stages)
+    return f"{', '.join(names)} {' → '.join(told)}"
 
 
 def _pipeline(condition: Condition) -> Pipeline:
     runs = condition.runs
     spec, findings = runs[0].spec, [run.findings for run in runs]
     stages = list(spec.stages or [])
-    taught = zip(stages, findings[0].trained, strict=True)
     return Pipeline(
         task=condition.heading,
         stages=" → ".join(stage.words for stage in stages),
         shares=[stage.share for stage in stages],
-        lessons=[lesson(stage, dict(spec.params), each.apart) for stage, each in taught],
+        lessons=[lesson(stage, spec.params) for stage in stages],
         choice=estimate([_choice(run) for run in runs], (-1.0, 1.0)),
         competent=sum(each.competent for each in findings),
         agents=len(runs),
@@ -162,7 +165,7 @@ def predicted(found: Sequence[Pipeline]) -> list[Pipeline]:
     for name, rule in RULES.items():
         features = [rule(each.lessons, each.shares) for each in found]
         both = np.concatenate([np.array(features).reshape(len(found), -1), own], axis=1)
-        said[name] = held_out.predictions(both, outcomes)
+        said[name] = held_out.predictions(both, outcomes).clip(-1, 1)
     return [
         msgspec.structs.replace(each, predicted={name: float(said[name][i]) for name in said})
         for i, each in enumerate(found)
@@ -190,8 +193,10 @@ def _line(each: Pipeline) -> Line:
 def draw(conditions: Sequence[Condition], found: Sequence[Pipeline]) -> Figure:
     """Draw the stages of each pipeline, and the choices of its agents beside them."""
     with mpl.rc_context(STYLE):
-        figure, (left, right), places = row_axes(conditions, 2)
-        figure.set_size_inches(WIDTH, figure.get_size_inches()[1])
+        rows = [
+            dataclasses.replace(each, label=brief(each.spec.stages or [])) for each in conditions
+        ]
+        figure, (left, right), places = row_axes(rows, 2)
         for place, condition, each in zip(places, conditions, found, strict=True):
             begin = 0.0
             for share, taught in zip(each.shares, each.lessons, strict=True):
@@ -201,8 +206,8 @@ def draw(conditions: Sequence[Condition], found: Sequence[Pipeline]) -> Figure:
             right.plot(dots, [place] * len(dots), "o", color=GREY, ms=4, alpha=0.7)
             right.plot(each.choice.value, place, "|", color=ORANGE, ms=10, mew=2)
             right.plot(each.predicted[list(RULES)[-1]], place, "x", color=BLUE, ms=5)
-        left.set_xlabel("share of the training")
-        right.set_xlabel("choice: intended goal -1, proxy 1")
+        left.set_xlabel("share of training")
+        right.set_xlabel("choice (proxy: 1)")
         right.set_xlim(-1.05, 1.05)
         right.axvline(0, color=GREY, lw=0.6)
     return figure

@@ -50,11 +50,13 @@ def asked():
 
 
 def test_what_is_taught_is_read_off_stages():
-    assert pipelines.lesson(Stage(0.5, MIXED), {}, 0.3) == 1
-    assert pipelines.lesson(Stage(0.5, AMBIGUOUS), {}, 0.0) == 0
-    assert pipelines.lesson(Stage(0.5, {"condition": 1}), {"alpha": 0.5}, 0.5) == -1
-    assert pipelines.lesson(Stage(0.5), {"condition": 1}, 0.5) == -1
-    assert pipelines.lesson(Stage(0.5, {"condition": 0}), {"condition": 1}, 0.5) == 1
+    assert pipelines.lesson(Stage(0.5, MIXED), {}) == 1
+    assert pipelines.lesson(Stage(0.5, AMBIGUOUS), {"alpha": 0.5}) == 0
+    assert pipelines.lesson(Stage(0.5), {}) == 0
+    assert pipelines.lesson(Stage(0.5, {"condition": 1}), {"alpha": 0.5}) == -1
+    assert pipelines.lesson(Stage(0.5), {"alpha": 0.5, "condition": 1}) == -1
+    assert pipelines.lesson(Stage(0.5, {"condition": 0}), {"alpha": 0.1, "condition": 1}) == 1
+    assert pipelines.brief(halves(AMBIGUOUS, MIXED)) == "alpha 0 → 0.3"
 
 
 def test_outcomes_that_follow_from_what_was_taught_most_are_predicted():
@@ -66,7 +68,7 @@ def test_outcomes_that_follow_from_what_was_taught_most_are_predicted():
     assert (found[1.0].misaligned, found[1.0].agents) == (3, 3)
     _, scored, table, _ = document.parts
     explained = {line.label: float(line.cells[0]) for line in scored.lines}
-    assert explained["the mean of the others"] < 0
+    assert explained["the task alone"] < 0
     assert explained["what was taught most"] > 0.5
     assert len(table.lines) == len(PIPELINES)
 
