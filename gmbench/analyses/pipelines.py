@@ -105,9 +105,9 @@ class Pipelines(Question):
         columns = ("stages", "agents", "competent", "misaligned", "choice", "predicted")
         table = Table("Pipelines", columns, tuple(map(_line, found)))
         note = (
-            "Blue stages teach the intended goal, orange ones the proxy, grey ones neither. Dots are"
-            " agents, strokes their mean, crosses what the last rule predicts. Choice is that of the"
-            " first proxy after the headline shift."
+            "Blue stages teach the intended goal, orange ones the proxy, grey ones neither. Dots"
+            " are agents, strokes their mean, crosses what the last rule predicts. Choice is that"
+            " of the first proxy after the headline shift."
         )
         return Document(
             "What do the stages of a training leave behind?",
