@@ -29,7 +29,7 @@ from gmbench.core.env import Environment, Level
 from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
 from gmbench.measure import levels, rollouts, tradeoff
-from gmbench.report.document import Document, Line, Paragraph, Picture, Table
+from gmbench.report.document import Cell, Document, Line, Paragraph, Picture, Table
 from gmbench.report.figures import BLUE, GREY, ORANGE, STYLE, row_axes
 from gmbench.report.question import Asked, Question
 from gmbench.runs.group import Watch
@@ -109,7 +109,7 @@ def first_reached(
     del discount
 
     def update(found: Array, moment: rollouts.Moment) -> Array:
-        here = moment.moved.state.position
+        here: Any = moment.moved.state.position  # type: ignore[attr-defined]
         for cell, value in ((level_set.rich, 1.0), (level_set.poor, 0.0)):
             reached = moment.live & jnp.isnan(found) & jnp.all(here == cell, axis=0)
             found = jnp.where(reached, jnp.float32(value), found)
@@ -156,7 +156,7 @@ def _lines(asked: Asked) -> Iterator[Line]:
     for name in asked.found[0]:
         own = [found[name] for found in asked.found]
         shares = (estimate([getattr(x, of) for x in own]) for of in ("chose", "optimal", "marked"))
-        cells = (str(len(own)), *shares, rates(asked, name), str(optimum))
+        cells: tuple[Cell, ...] = (str(len(own)), *shares, rates(asked, name), str(optimum))
         yield Line(name, cells, f"{asked.condition.heading}, {asked.condition.label}")
 
 

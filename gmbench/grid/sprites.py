@@ -28,14 +28,14 @@ def draw(name: str, pixels: int) -> UInt8[np.ndarray, "pixels pixels 4"]:
     drawing: Drawing = registry.SPRITES.get(name)
     if pixels not in range(1, MAX_PIXELS + 1):
         raise ValueError(f"pixels is {pixels!r}; it must be a whole number from 1 to {MAX_PIXELS}")
-    has_own = pixels == 1 and isinstance(drawing, Own)
-    if has_own:
-        drawing = box(drawing.colour, CELL)
+    own = drawing.colour if pixels == 1 and isinstance(drawing, Own) else None
+    if own is not None:
+        drawing = box(own, CELL)
     factor = max(4, 512 // pixels)
     image = Image.new("RGBA", (pixels * factor, pixels * factor), CLEAR)
     drawing(ImageDraw.Draw(image), pixels * factor)
     rgba = np.array(image.reduce(factor))
-    if pixels < 4 and not has_own:
+    if pixels < 4 and own is None:
         # No shape is left to see at this size, so colour has to carry more than its area's share.
         rgba[..., 3] = np.round(np.sqrt(255.0 * rgba[..., 3]))
     rgba.setflags(write=False)
