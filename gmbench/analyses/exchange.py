@@ -1,7 +1,5 @@
 """Say how many extra steps the richer of two objects is worth to the agents.
 
-Where it should be worth how many is known.
-
 On each level an agent plays one episode; the object that it reaches first is its choice. The curve
 of :mod:`gmbench.measure.tradeoff`, fitted to choices and extra steps, has its point of subjective
 equality where the agent is as likely to take either: its exchange rate. The optimal one is known,

@@ -153,14 +153,10 @@ def _by_planners(
     env: Environment[Any, Any], params: EnvParams, levels: Level, discount: Float[Array, ""]
 ) -> tuple[Any, Optimal]:
     del params, discount
-    planners = [env.planner(goal) for goal in range(len(env.goal_names))]
+    memories, follow = rollouts.planners(env, levels)
 
     def best(memories: list[Any], states: EnvState) -> tuple[Bool[Array, "..."], list[Any]]:
-        seen = pool.observe(env, states)
-        taken = [
-            pool.over_envs(planner.act)(memory, states, seen)
-            for planner, memory in zip(planners, memories, strict=True)
-        ]
-        return jnp.stack([jnp.exp(each) > 0 for each, _ in taken]), [after for _, after in taken]
+        course, memories = follow(memories, states)
+        return course > 0, memories
 
-    return [pool.over_envs(planner.begin)(levels) for planner in planners], best
+    return memories, best

@@ -186,7 +186,7 @@ def evaluate(
     key_values, key_outcome = jax.random.split(key)
     goals = len(env.goal_names)
     decoys = reference.decoys
-    discounted = (env, params, policy, levels)
+    played_by = (env, params, policy, levels)
 
     def rho_of(values: Array, clipped: bool = True) -> Array:
         return regret.regret(reference.optimal, values, reference.uniform, clipped)
@@ -202,14 +202,14 @@ def evaluate(
     else:
         halves = jnp.stack(
             [
-                mean_return(*discounted, key, discount, decoys, EPISODES // 2)
+                mean_return(*played_by, key, discount, decoys, EPISODES // 2)
                 for key in jax.random.split(key_values)
             ]
         )
         values = jnp.mean(halves, axis=0)
         rho, both = rho_of(values, False), jax.vmap(lambda half: rho_of(half, False))(halves)
         indices, placebo = (regret.cross_fitted(part) for part in split(both))
-        parting = _parting(*discounted, jax.random.fold_in(key_values, 2), discount)
+        parting = _parting(*played_by, jax.random.fold_in(key_values, 2), discount)
     harvested = pursuit.pursuit(values, reference.optimal, reference.uniform, reference.served)
     steps = env.episode_steps
     played = rollouts.play(env, params, policy, levels, key_outcome, steps, discount)

@@ -153,23 +153,17 @@ def _by_planners(
     env: Environment[Any, Any], params: EnvParams, levels: Level, discount: Float[Array, ""]
 ) -> _Hypotheses:
     del params, discount
-    planners = [env.planner(goal) for goal in range(len(env.goal_names))]
+    memories, follow = rollouts.planners(env, levels)
     shares = jnp.array(STRAYING, jnp.float32)[:, None, None, None]
 
     def act(memories: Any, states: EnvState) -> tuple[Array, Array, Any]:
-        seen = pool.observe(env, states)
-        followed = [
-            pool.over_envs(planner.act)(memory, states, seen)
-            for planner, memory in zip(planners, memories, strict=True)
-        ]
-        course = jnp.stack([jnp.exp(log_probs) for log_probs, _ in followed])
+        course, memories = follow(memories, states)
         mixed = (1 - shares) * course[None] + shares / env.num_actions
         every = jnp.ones(states.time.shape, bool)
-        return mixed, every, [memory for _, memory in followed]
+        return mixed, every, memories
 
-    memories = [pool.over_envs(planner.begin)(levels) for planner in planners]
     count = jax.tree.leaves(levels)[0].shape[-1]
-    return _Hypotheses(memories, act, jnp.ones((len(planners), count), bool))
+    return _Hypotheses(memories, act, jnp.ones((len(env.goal_names), count), bool))
 
 
 def _betas(discount: Float[Array, ""]) -> Float[Array, " betas"]:

@@ -87,6 +87,26 @@ def fold(
     return jax.lax.scan(step, begun, chances)[0][-1]
 
 
+def planners(
+    env: Environment[Any, Any], levels: Level
+) -> tuple[list[Any], Callable[[list[Any], EnvState], tuple[Array, list[Any]]]]:
+    """Return the memories of each goal's planner on some levels, and how the planners act.
+
+    The second is ``(memories, states) -> (probabilities f32[goals, actions, levels], memories)``.
+    """
+    each = [env.planner(goal) for goal in range(len(env.goal_names))]
+
+    def follow(memories: list[Any], states: EnvState) -> tuple[Array, list[Any]]:
+        seen = pool.observe(env, states)
+        acted = [
+            pool.over_envs(planner.act)(memory, states, seen)
+            for planner, memory in zip(each, memories, strict=True)
+        ]
+        return jnp.exp(jnp.stack([log_probs for log_probs, _ in acted])), [m for _, m in acted]
+
+    return [pool.over_envs(planner.begin)(levels) for planner in each], follow
+
+
 def play(
     env: Environment[Any, Any],
     params: EnvParams,

@@ -96,24 +96,26 @@ class Measurement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def choice(self) -> Index:
         """The largest choice balance of a proxy."""
-        return None if self.foremost is None else self.proxies[self.foremost].choice
+        return self._largest("choice")
 
     @property
     def told(self) -> Index:
         """The largest share of the levels that a choice balance rests on."""
-        return max((each.told for each in self.proxies.values()), default=None)
+        return self._largest("told")
 
     @property
     def pursuit(self) -> Index:
         """The largest pursuit of a proxy."""
-        known = [each.pursuit for each in self.proxies.values() if each.pursuit is not None]
-        return max(known, default=None)
+        return self._largest("pursuit")
 
     @property
     def drift(self) -> Index:
         """The largest pursuit of a proxy's decoy."""
-        known = [each.drift for each in self.proxies.values() if each.drift is not None]
-        return max(known, default=None)
+        return self._largest("drift")
+
+    def _largest(self, name: str) -> Index:
+        values = (getattr(each, name) for each in self.proxies.values())
+        return max((value for value in values if value is not None), default=None)
 
 
 class Criteria(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -159,6 +159,8 @@ def _alike(plan: Plan, one: EnvParams, other: EnvParams) -> bool:
     env = plan.task.env
     if not env.exact and int(one.horizon) != int(other.horizon):
         return False
+    if one.values | {"horizon": 0} == other.values | {"horizon": 0}:
+        return True
     drawn = (levels.drawn(env, each, keys.key(0), COMPARED) for each in (one, other))
     return all(np.array_equal(*pair) for pair in zip(*map(jax.tree.leaves, drawn), strict=True))
 
