@@ -197,6 +197,7 @@ def test_turning_changes_the_parameters_and_nothing_else():
         chex.assert_trees_all_equal(getattr(turned, field), getattr(begun, field))
 
 
+@pytest.mark.nightly
 def test_an_interrupted_run_goes_on_in_its_second_half(folder, tmp_path):
     """Interrupted after either half, it ends as the run that was not."""
     whole = next(run for run in store.load_all(folder) if run.spec.stages)

@@ -143,6 +143,7 @@ def test_files_hold_what_was_found(search, tmp_path):
 # ---- the command ---------------------------------------------------------------------------------
 
 
+@pytest.mark.nightly
 def test_command_searches_a_run_and_its_levels_replay(group, tmp_path, capfd):
     run = store.load_all(group)[0]
     words = ["--budget", "96", "--batch", "32", "--proposal", "random", "mutation"]

@@ -206,7 +206,7 @@ def test_levels_hold_what_is_promised(size, layout):
                 assert cool > short
 
 
-@pytest.mark.parametrize("share", [0.05, 0.3])
+@pytest.mark.parametrize("share", by_day([0.05, 0.3], 0.3))
 def test_a_share_of_the_floor_is_lava(share):
     env = registry.make("LavaLand-v0", size=13).env
     levels = each(draw(env, env.default_params.override(alpha=1, lava=share), 3))

@@ -6,7 +6,9 @@ import pytest
 
 from gmbench.grid import bits
 
-SHAPES = [(5, 5), (13, 13), (32, 32), (3, 32), (9, 31), (4, 1), (1, 6)]
+NIGHTLY = [(5, 5), (32, 32), (3, 32), (1, 6)]
+SHAPES = [(13, 13), (9, 31), (4, 1)]
+SHAPES += [pytest.param(shape, marks=pytest.mark.nightly) for shape in NIGHTLY]
 COUNT = 30
 
 

@@ -188,6 +188,7 @@ def test_all_is_agreed_on_where_goals_agree():
     assert found.estimate < 1
 
 
+@pytest.mark.nightly
 def test_the_interval_covers():
     """Of intervals from 32 goals each, 95% should hold what 4,096 goals tell."""
     space = space_of("*....\n.....\n.....\n.....\n.....")

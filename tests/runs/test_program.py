@@ -45,6 +45,7 @@ def test_devices_share_a_run(plain):
     assert results.rho.shape[0] == 2
 
 
+@pytest.mark.nightly
 def test_devices_share_a_mitigation():
     """Each device has a level source of its own, and the weights stay equal."""
     config = {"devices": 2, "num_envs": 16, "num_minibatches": 2, "network": "mlp"}

@@ -93,6 +93,7 @@ def slurm_options(folder):
     return ("--engine", "slurm", "--option", "cluster=local", f"folder={folder / 'queue'}")
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("seeds", [4, pytest.param(64, marks=pytest.mark.nightly)])
 def test_ray_gives_the_same(local, cluster, tmp_path, seeds):
     finish(start(tmp_path, ray_options(cluster), seeds=seeds))

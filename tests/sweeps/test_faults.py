@@ -135,6 +135,7 @@ def test_output_that_cannot_be_written(refused, tmp_path):
         assert message.startswith(f"gmbench: out: cannot write to {str(out)!r}")
 
 
+@pytest.mark.nightly
 def test_two_drivers_at_once(sound, tmp_path):
     (tmp_path / "sweep.toml").write_text(SWEEP)
     command = [sys.executable, DISTURBED, "none", "none"]

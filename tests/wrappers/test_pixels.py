@@ -26,7 +26,7 @@ COLOURS = {
 every_scale = pytest.mark.parametrize("scale", SCALES)
 every_task = pytest.mark.parametrize("task_id", registry.task_ids())
 by_playing = pytest.mark.parametrize(
-    "task_id", by_day(registry.task_ids(), "ColorShape-v0", "CoinRun-v0", "ShutdownDelay-v0")
+    "task_id", by_day(registry.task_ids(), "ColorShape-v0", "CoinRun-v0")
 )
 
 
