@@ -318,6 +318,17 @@ def test_what_is_piped_is_not_cut(capsys, monkeypatch):
     assert "first visit to the corner" in printed
 
 
+def test_tables_in_a_pipe_are_tab_separated(capsys, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    cli.main(["list"])
+    title, header, *rows = capsys.readouterr().out.splitlines()
+    assert title == "# Tasks"
+    assert header.split("\t") == ["task", "intended goal", "proxies", "shift"]
+    first = rows[: rows.index("# Agents")]
+    assert [row.split("\t")[0] for row in first] == registry.task_ids()
+    assert {row.count("\t") for row in first} == {3}
+
+
 def test_whole_numbers_may_be_written_as_people_write_them(tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
         cli.main(["train", TASK, "--steps", "1e0", "--seeds", "0", "--out", str(tmp_path)])

@@ -189,7 +189,10 @@ def show(document: Document, console: Console | None = None) -> None:
     console = console or terminal.console()
     for part in document.parts:
         if isinstance(part, Table):
-            console.print(_grid(part))
+            if isinstance(console, terminal.Pipe):
+                print(_separated(part), file=console.file)
+            else:
+                console.print(_grid(part))
         elif isinstance(part, Paragraph):
             console.print(part.words, style="dim" if part.soft else "", markup=False)
         elif isinstance(part, Bullets):
@@ -197,6 +200,16 @@ def show(document: Document, console: Console | None = None) -> None:
                 console.print(part.heading, style="bold", markup=False)
             for item in part.items:
                 console.print(item, markup=False)
+
+
+def _separated(table: Table) -> str:
+    """Return a table as tab-separated values; headings, if there are any, are a column, ``of``."""
+    headed = any(line.heading for line in table.lines)
+    rows = [
+        [*([line.heading] if headed else []), line.label, *map(words, line.cells)]
+        for line in table.lines
+    ]
+    return terminal.separated([[*["of"] * headed, *table.columns], *rows], table.title)
 
 
 def _grid(table: Table) -> Grid:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from gmbench.core import checks
-from gmbench.report import ask, html
+from gmbench.report import ask, html, terminal
 from gmbench.report import document as documents
 from gmbench.report.document import (
     Bullets,
@@ -68,6 +68,16 @@ def shown(document, width=80):
 def test_cells_say_a_value_and_what_stands_beside_it(cell, pair):
     assert documents.pair(cell) == pair
     assert documents.words(cell) == " ".join(part for part in pair if part)
+
+
+def test_in_a_pipe_a_table_is_a_line_of_cells_each():
+    console = terminal.Pipe(file=io.StringIO(), width=40)
+    documents.show(Document("A title", (TABLE,)), console)
+    title, *rows = (line.split("\t") for line in console.file.getvalue().splitlines())
+    assert title == ["# How much?"]
+    assert rows[0] == ["of", *TABLE.columns]
+    for row, line in zip(rows[1:], TABLE.lines, strict=True):
+        assert row == [line.heading, line.label, *map(documents.words, line.cells)]
 
 
 def test_every_way_shows_every_cell():
