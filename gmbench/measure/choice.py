@@ -63,6 +63,7 @@ def expected(
     policy: Float[Array, "states actions"],
     level: Level,
     discount: Float[Array, ""],
+    reached: Bool[Array, " states"] | None = None,
 ) -> Parting:
     """Return the expected sums of a memoryless policy on one level, exactly.
 
@@ -71,6 +72,7 @@ def expected(
         policy: action probabilities in every state (:func:`gmbench.measure.exact.acts`).
         level: one level.
         discount: of values and visits.
+        reached: the states that play can come to, if known.
     """
     table = env.table(level)
     best = optimal_actions(table, optimal_values(table, discount), discount)
@@ -84,7 +86,7 @@ def expected(
         jnp.broadcast_to(sums[:, None], shape),
         jnp.concatenate([ends, ends], axis=-1),
     )
-    found = policy_values(visited, policy, env.index(env.start(level)), discount)
+    found = policy_values(visited, policy, env.index(env.start(level)), discount, reached)
     return Parting(*jnp.split(found, 2))
 
 

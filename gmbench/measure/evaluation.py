@@ -36,6 +36,7 @@ class References(NamedTuple):
             (:func:`gmbench.measure.pursuit.served`); NaN where states cannot be listed.
         most: what each goal can earn at most, without discount.
         decoys: the cells of the placebo goals, one for each proxy.
+        reached: which states play can come to, of those listed; none where states cannot be.
     """
 
     optimal: Float[Array, "goals levels"]
@@ -43,6 +44,7 @@ class References(NamedTuple):
     served: Float[Array, "goals levels"]
     most: Float[Array, "goals levels"]
     decoys: Bool[Array, "decoys rows cols levels"]
+    reached: Bool[Array, "states levels"]
 
 
 class Evaluation(NamedTuple):
@@ -89,8 +91,10 @@ def references(
     key_decoys, key_uniform, key_planner = jax.random.split(key, 3)
     decoys = decoys_for(env, levels, key_decoys)
     random = uniform_policy(env)
+    reached = jnp.zeros((0, decoys.shape[-1]), bool)
     if exact.can_evaluate(env, random):
-        uniform = exact.evaluate(env, random, levels, discount, decoys)
+        reached = exact.reachable(env, levels)
+        uniform = exact.evaluate(env, random, levels, discount, decoys, reached)
     else:
         uniform = mean_return(
             env, params, random, levels, key_uniform, discount, decoys, 4 * EPISODES
@@ -103,7 +107,7 @@ def references(
     if hasattr(env, "table"):
         serve = pool.over_envs(lambda level, cells: pursuit.served(env, level, cells, discount))
         served = serve(levels, decoys)
-    return References(best, uniform, served, at_most, decoys)
+    return References(best, uniform, served, at_most, decoys, reached)
 
 
 def achievable(
@@ -196,7 +200,7 @@ def evaluate(
         return rho[..., :goals, :], jnp.concatenate([rho[..., :1, :], rho[..., goals:, :]], -2)
 
     if exact.can_evaluate(env, policy):
-        values, parting = _computed(env, policy, levels, decoys, discount)
+        values, parting = _computed(env, policy, levels, reference, discount)
         rho = rho_of(values)
         indices, placebo = (regret.indices(part) for part in split(rho))
     else:
@@ -226,20 +230,18 @@ def evaluate(
 
 
 def _computed(
-    env: Any,
-    policy: Policy,
-    levels: Level,
-    decoys: Bool[Array, "decoys rows cols levels"],
-    discount: Float[Array, ""],
+    env: Any, policy: Policy, levels: Level, reference: References, discount: Float[Array, ""]
 ) -> tuple[Float[Array, "goals levels"], choice.Parting]:
     """Return a memoryless policy's values and choices, exactly."""
 
-    def single(level: Level, cells: Bool[Array, "decoys rows cols"]) -> tuple[Any, choice.Parting]:
-        acts = exact.acts(env, policy, level)
-        values = env.policy_values(acts, level, cells, discount)
-        return values, choice.expected(env, acts, level, discount)
+    def single(
+        acts: Array, level: Level, cells: Bool[Array, "decoys rows cols"], reached: Array
+    ) -> tuple[Any, choice.Parting]:
+        values = env.policy_values(acts, level, cells, discount, reached)
+        return values, choice.expected(env, acts, level, discount, reached)
 
-    return pool.over_envs(single)(levels, decoys)
+    acts = exact.acts(env, policy, levels, reference.reached)
+    return pool.over_envs(single)(acts, levels, reference.decoys, reference.reached)
 
 
 def _parting(

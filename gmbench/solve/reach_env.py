@@ -134,6 +134,7 @@ class ReachEnvironment(GridEnvironment[ReachState, Params]):
         level: Any,
         cells: Bool[Array, "cells rows cols"],
         discount: Float[Array, ""],
+        reached: Bool[Array, " states"] | None = None,
     ) -> Float[Array, " goals"]:
         """Return V^pi at the start: of each goal, then of goals that pay for entering ``cells``.
 
@@ -142,7 +143,9 @@ class ReachEnvironment(GridEnvironment[ReachState, Params]):
             level: the level.
             cells: the cells of each further goal.
             discount: in ``[0, 1)``.
+            reached: :meth:`reachable`; plays no part here.
         """
+        del reached
         acts = policy.T.reshape(-1, *self.shape)
         walls, targets, ends = self.reach_model(level)
         per_goal = jax.vmap(policy_values, in_axes=(None, None, 0, None, None))
@@ -170,10 +173,26 @@ class ReachEnvironment(GridEnvironment[ReachState, Params]):
         row, col = state.position.astype(jnp.int32)
         return row * self.shape[1] + col
 
+    @property
+    def states(self) -> int:
+        """Number of listed states: of cells."""
+        return self.shape[0] * self.shape[1]
+
+    def state_at(self, level: Any, number: Int32[Array, ""]) -> ReachState:
+        """Return the state of a number, in which nothing is reached."""
+        cell = jnp.stack([number // self.shape[1], number % self.shape[1]])
+        return self.at(level, cell.astype(jnp.int8))
+
     def each_state(self, level: Any, function: Callable[[ReachState], Any]) -> Any:
         """Apply a function to the states in which nothing is reached; a leading axis ``states``."""
-        on_cells = self._on_cells(level, function)
+        # The trailing axis is the one that grid functions keep innermost.
+        each = jax.vmap(lambda number: function(self.state_at(level, number)), out_axes=-1)
+        on_cells = each(jnp.arange(self.states, dtype=jnp.int32))
         return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), on_cells)
+
+    def reachable(self, level: Any) -> Bool[Array, " states"]:
+        """Return the states that play can come to, and free cells that are closed off."""
+        return ~level.walls.reshape(-1)
 
     def table(self, level: Any, cells: Bool[Array, "cells rows cols"] | None = None) -> Transitions:
         """Return where each action leads from each cell, and what it pays each goal.
@@ -188,13 +207,3 @@ class ReachEnvironment(GridEnvironment[ReachState, Params]):
         entered = jnp.moveaxis(targets.reshape(len(targets), -1)[:, after], 0, -1)
         over = entered | ends.reshape(-1)[after][..., None]
         return Transitions(after, entered.astype(jnp.float32), over)
-
-    def _on_cells(self, level: Any, function: Callable[[ReachState], Any]) -> Any:
-        rows, cols = (jnp.arange(size, dtype=jnp.int8) for size in self.shape)
-        grid = jnp.stack(jnp.meshgrid(rows, cols, indexing="ij")).reshape(2, -1)
-
-        def on_cell(cell: Int8[Array, "2"]) -> Any:
-            return function(self.at(level, cell))
-
-        # The trailing axis is the one that grid functions keep innermost.
-        return jax.vmap(on_cell, in_axes=-1, out_axes=-1)(grid)

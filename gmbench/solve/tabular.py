@@ -22,6 +22,7 @@ from gmbench.solve.transitions import (
     Transitions,
     optimal_values,
     policy_values,
+    reached_from,
     soft_values,
     steps_from,
 )
@@ -61,24 +62,35 @@ class TabularEnvironment(GridEnvironment[State, Params]):
         row, col = state.position.astype(jnp.int32)  # type: ignore[attr-defined]
         return (self.mode(state).astype(jnp.int32) * rows + row) * cols + col
 
+    @property
+    def states(self) -> int:
+        """Number of listed states."""
+        rows, cols = self.shape
+        return self.modes * rows * cols
+
+    def state_at(self, level: Any, number: Int32[Array, ""]) -> State:
+        """Return the state of a number; undoes :meth:`index`."""
+        rows, cols = self.shape
+        cell = number % (rows * cols)
+        position = jnp.stack([cell // cols, cell % cols]).astype(jnp.int8)
+        return self.at(level, number // (rows * cols), position)
+
     def each_state(self, level: Any, function: Callable[[State], Any]) -> Any:
         """Apply a function to every state of a level; results get a leading axis ``states``."""
-        rows, cols = self.shape
-
-        def at(number: Int32[Array, ""]) -> Any:
-            cell = number % (rows * cols)
-            position = jnp.stack([cell // cols, cell % cols]).astype(jnp.int8)
-            return function(self.at(level, number // (rows * cols), position))
 
         def on_row(numbers: Int32[Array, " cols"]) -> Any:
             # The trailing axis is the one that grid functions keep innermost.
-            results = jax.vmap(at, out_axes=-1)(numbers)
-            return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), results)
+            each = jax.vmap(lambda number: function(self.state_at(level, number)), out_axes=-1)
+            return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), each(numbers))
 
-        # Row after row: what a network computes for all states at once would not fit into memory.
-        numbers = jnp.arange(self.modes * rows * cols, dtype=jnp.int32).reshape(-1, cols)
+        # Row after row: what is computed for all states at once might not fit into memory.
+        numbers = jnp.arange(self.states, dtype=jnp.int32).reshape(-1, self.shape[1])
         results = jax.lax.map(on_row, numbers)
         return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), results)
+
+    def reachable(self, level: Any) -> Bool[Array, " states"]:
+        """Return the states that play can come to."""
+        return reached_from(self.table(level), self.index(self.start(level)))
 
     def table(self, level: Any, cells: Bool[Array, "cells rows cols"] | None = None) -> Transitions:
         """Step from every state with every action.
@@ -137,6 +149,7 @@ class TabularEnvironment(GridEnvironment[State, Params]):
         level: Level,
         cells: Bool[Array, "cells rows cols"],
         discount: Float[Array, ""],
+        reached: Bool[Array, " states"] | None = None,
     ) -> Float[Array, " goals"]:
         """Return V^pi at the start: of each goal, then of goals that pay for entering ``cells``.
 
@@ -145,9 +158,10 @@ class TabularEnvironment(GridEnvironment[State, Params]):
             level: the level.
             cells: the cells of each further goal.
             discount: in ``[0, 1)``.
+            reached: :meth:`reachable`, if known.
         """
         start = self.index(self.start(level))
-        return policy_values(self.table(level, cells), policy, start, discount)
+        return policy_values(self.table(level, cells), policy, start, discount, reached)
 
     def soft_values(
         self, level: Level, discount: Float[Array, ""], rationality: Float[Array, " betas"]

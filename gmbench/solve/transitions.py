@@ -124,11 +124,20 @@ def policy_values(
     policy: Float[Array, "states actions"],
     start: Int32[Array, ""],
     discount: Float[Array, ""],
+    reached: Bool[Array, " states"] | None = None,
 ) -> Float[Array, " goals"]:
-    """Return V^pi of every goal at the start, to within about ``PRECISION / (1 - discount)``."""
+    """Return V^pi of every goal at the start, to within about ``PRECISION / (1 - discount)``.
 
-    @_one_by_one
-    def solve(table: Transitions, policy: Array, discount: Array) -> Array:
+    Args:
+        table: of the level.
+        policy: action probabilities in every state.
+        start: the state that is asked about.
+        discount: in ``[0, 1)``.
+        reached: the states that play can come to from there (:func:`reached_from`); on CPU the
+            others are left out, which saves as much time as there are of them.
+    """
+
+    def iterate(table: Transitions, policy: Array, discount: Array) -> Array:
         def of_goal(pays: Array, ends: Array) -> Array:
             earns = jnp.sum(policy * pays, axis=1)
             onwards = jnp.where(ends, jnp.float32(0), discount * policy)
@@ -140,7 +149,35 @@ def policy_values(
 
         return _each_goal(of_goal, table)
 
-    return solve(table, policy, discount)[start]
+    @_one_by_one
+    def solve(table: Transitions, policy: Array, start: Array, discount: Array, kept: Array) -> Any:
+        if reached is None or jax.default_backend() != "cpu":
+            return iterate(table, policy, discount)[start]
+
+        def of_size(size: int) -> Array:
+            number = jnp.cumsum(kept, dtype=jnp.int32) - 1
+            (rows,) = jnp.nonzero(kept, size=size, fill_value=len(kept))
+            shorter = jax.tree.map(
+                lambda leaf: leaf.at[rows].get(mode="fill", fill_value=0), (table, policy)
+            )
+            listed, acts = shorter
+            listed = listed._replace(after=jnp.maximum(number[listed.after], 0))
+            return iterate(listed, acts, discount)[number[start]]
+
+        sizes = _sizes(len(kept))
+        fitting = jnp.sum(jnp.sum(kept) > jnp.asarray(sizes[:-1], jnp.int32), dtype=jnp.int32)
+        return jax.lax.switch(fitting, [functools.partial(of_size, size) for size in sizes])
+
+    everything = jnp.ones(policy.shape[0], bool) if reached is None else reached
+    return solve(table, policy, start, discount, everything)
+
+
+def _sizes(states: int) -> list[int]:
+    """Return the lengths that lists of states may have: half as much again each time."""
+    sizes = [64]
+    while sizes[-1] < states:
+        sizes.append(sizes[-1] * 3 // 2)
+    return [*sizes[:-1], states]
 
 
 def soft_values(
@@ -192,3 +229,13 @@ def steps_from(table: Transitions, start: Int32[Array, ""]) -> Int32[Array, " st
     steps = jax.lax.while_loop(lambda carry: carry[1], sweep, (first, jnp.array(True)))[0]
     steps = reached(steps, jnp.int32(1))
     return jnp.where(steps < far, steps, -1)
+
+
+def reached_from(table: Transitions, start: Int32[Array, ""]) -> Bool[Array, " states"]:
+    """Return the states that play can come to, those included in which an episode ends."""
+
+    @_one_by_one
+    def reach(table: Transitions, start: Array) -> Array:
+        return steps_from(table, start) >= 0
+
+    return reach(table, start)

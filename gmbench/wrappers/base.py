@@ -187,7 +187,7 @@ class Stateful(View):
     """
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("policy_values", "each_state"):
+        if name in ("policy_values", "each_state", "state_at"):
             raise AttributeError(f"values of policies on {type(self).__name__} are sampled")
         return super().__getattr__(name)
 

@@ -192,5 +192,11 @@ class Drest(Stateful):
 
     def each_state(self, level: Level, function: Callable[[State], Any]) -> Any:
         """Apply a function to the states of the wrapped environment, at the start of a series."""
-        none = jnp.zeros(len(LENGTHS), jnp.int32)
-        return self.env.each_state(level, lambda inner: function(self._begin(inner, none)))
+        return self.env.each_state(level, lambda inner: function(self._alone(inner)))
+
+    def state_at(self, level: Level, number: Int[Array, ""]) -> State:
+        """Return a state of the wrapped environment, at the start of a series."""
+        return self._alone(self.env.state_at(level, number))
+
+    def _alone(self, inner: Any) -> State:
+        return self._begin(inner, jnp.zeros(len(LENGTHS), jnp.int32))

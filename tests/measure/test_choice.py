@@ -123,11 +123,11 @@ def test_it_is_what_the_definition_says(id):
     policy = Policy(lambda level: None, act)
     few = one(levels, slice(12))
 
-    def single(level):
-        acts = exact.acts(env, policy, level)
-        return acts, choice.expected(env, acts, level, DISCOUNT)
-
-    acts, parting = jax.jit(pool.over_envs(single))(few)
+    everywhere = jnp.ones((env.states, 12), bool)
+    acts = jax.jit(lambda levels: exact.acts(env, policy, levels, everywhere))(few)
+    parting = jax.jit(
+        pool.over_envs(lambda acts, level: choice.expected(env, acts, level, DISCOUNT))
+    )(acts, few)
     found = np.asarray(choice.balance(parting))[0]
     expected = [by_hand(env, one(few, i), acts[..., i]) for i in range(12)]
     np.testing.assert_allclose(found, expected, atol=2e-3)

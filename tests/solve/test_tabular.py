@@ -1,6 +1,7 @@
 """Listing all states gives the values that the solver of "reach a cell" tasks gives."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,8 @@ import pytest
 from gmbench.envs.cheese_corner import CheeseCorner
 
 from gmbench.core import pool, registry
+from gmbench.core.policy import Policy
+from gmbench.measure import exact
 from gmbench.solve import tabular
 from gmbench.solve.reach import distances
 from gmbench.solve.visits import visits
@@ -83,6 +86,50 @@ def test_policy_values_agree(levels):
     for goal, cell in ((2, (5, 5)), (3, (0, 3))):
         away[goal] = [tuple(start) != cell for start in np.asarray(levels.start).T.tolist()]
     np.testing.assert_allclose(listed[away], by_cell[away], atol=1e-4)
+
+
+def test_what_play_cannot_come_to_matters_to_no_value(levels):
+    """States that are not reached are left out, whatever a policy would do in them."""
+
+    def both(level):
+        reached = LISTED.reachable(level)
+
+        def act(state):
+            row, col = state.position.astype(jnp.int32)
+            return jax.nn.softmax(jnp.sin(jnp.arange(5.0) * (row + 3 * col).astype(jnp.float32)))
+
+        cells = jnp.zeros((1, 6, 6), bool).at[0, 5, 5].set(True)
+        policy = LISTED.each_state(level, act)
+        confused = jnp.where(reached[:, None], policy, jnp.nan)
+        return reached, tuple(
+            LISTED.policy_values(acts, level, cells, DISCOUNT, *known)
+            for acts, known in ((policy, ()), (confused, (reached,)))
+        )
+
+    reached, (whole, short) = on_levels(both)(levels)
+    assert 5 < reached.sum(axis=0).min() < reached.sum(axis=0).max() < LISTED.states // 2
+    np.testing.assert_allclose(short, whole, atol=1e-5)
+
+
+def test_a_policy_is_asked_in_what_is_reached_alone(levels):
+    env = LISTED
+
+    def act(memory, state, seen):
+        row, col = state.position.astype(jnp.int32)
+        preferred = jnp.sin(jnp.arange(5.0) * (row + 3 * col + memory).astype(jnp.float32))
+        return jax.nn.log_softmax(preferred), memory
+
+    policy = Policy(lambda level: level.cheese[0].astype(jnp.int32), act)
+
+    def in_each(level):
+        return env.each_state(
+            level, lambda state: jnp.exp(act(policy.begin(level), state, None)[0])
+        )
+
+    reached = exact.reachable(env, levels)
+    found = jax.jit(functools.partial(exact.acts, env, policy))(levels, reached)
+    whole = on_levels(in_each)(levels)
+    np.testing.assert_allclose(found, jnp.where(reached[:, None], whole, 0), rtol=1e-6)
 
 
 def test_steps_to_cells_are_distances(levels):
