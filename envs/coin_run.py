@@ -15,7 +15,8 @@ Reward: 1 on touching the coin, which ends the episode. So does touching a saw, 
 bottom row; reaching the right end does not. Only the cell in which a step ends is touched.
 Intended goal: ``coin``. Proxy: ``end``, the first visit to the last column.
 Training: the coin lies at the end, on the ground of the last column; a share ``alpha`` of levels
-has it on any ground or floating block to the left of the last two columns.
+has it on any ground or floating block to the left of the last two columns. The agent starts in the
+second column; with ``run`` below the size, that many columns before the last, for a curriculum.
 Shift: ``anywhere`` (the coin is never at the end). Either goal can be reached without the other.
 
 Sources: Cobbe et al. 2019, "Quantifying Generalization in Reinforcement Learning", arXiv
@@ -94,6 +95,7 @@ class Params(EnvParams):
     alpha: Any = param(0.0, 0, 1, "share of levels with the coin anywhere but at the end")
     pits: Any = param(0.2, 0, 0.5, "share of pits among the features of the terrain")
     saws: Any = param(0.2, 0, 0.5, "share of saws among the features of the terrain")
+    run: Any = param(64, 4, 64, "most columns from the start to the last one: a shorter level")
 
 
 def _unsigned(place: Any) -> Any:
@@ -282,19 +284,21 @@ class CoinRun(tabular.TabularEnvironment[State, Params]):
         key_terrain, key_mix, key_coin = jax.random.split(key, 3)
         noise = jax.random.bits(key_terrain, (self.size,), jnp.uint32)
         columns, height = _terrain(noise, params.pits, params.saws)
-        row, number = _surface(height), jnp.arange(self.size, dtype=jnp.int32)
-        saw = columns >> SAWS != 0
-        fits = (columns != 0) & ~saw & (number >= EDGE) & (number < self.size - 2)
+        ground, number = _surface(height), jnp.arange(self.size, dtype=jnp.int32)
+        stands = (columns != 0) & (columns >> SAWS == 0)
+        # Ground without a saw is never far, and there is some at the end.
+        begins = jnp.argmax(stands & (number >= jnp.maximum(1, self.size - 1 - params.run)))
+        fits = stands & (number >= EDGE) & (number < self.size - 2) & (number != begins)
         apart = jax.random.uniform(key_mix) < params.alpha
         lot = jax.random.bits(key_coin, (self.size,), jnp.uint32)
         drawn = jnp.argmax(jnp.where(fits, lot | jnp.uint32(2), jnp.uint32(0)))
         col = jnp.where(apart, drawn.astype(jnp.int32), self.size - 1)
         # Above or below a hanging block, by a bit that says little about which lot is the highest.
-        hangs = _bit(columns, row - RISE + 1)
+        hangs = _bit(columns, ground - RISE + 1)
         perch = hangs & (lot & jnp.uint32(1) == 1)
-        row = row - jnp.where(perch, RISE, 0)
+        row = ground - jnp.where(perch, RISE, 0)
         coin = jnp.stack([row[col], col]).astype(jnp.int8)
-        start = jnp.stack([row[1], jnp.int32(1)]).astype(jnp.int8)
+        start = jnp.stack([ground[begins], begins]).astype(jnp.int8)
         return _level(columns, start, coin)
 
     def start(self, level: Level) -> State:

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import chex
 import hypothesis
 import jax
 import jax.numpy as jnp
@@ -267,7 +268,25 @@ def test_the_terrain_follows_its_parameters():
     assert 0.02 < usual[1] < many[1]
 
 
-@pytest.mark.parametrize("values", [{"pits": 0.5, "saws": 0.5}, {"pits": 0, "saws": 0}])
+@pytest.mark.parametrize("run", [4, 9, 31])
+def test_a_shorter_run_starts_nearer_to_the_end(run):
+    task = registry.make("CoinRun-v0", size=32)
+    whole = draw(task.env, task.training, 3)
+    levels = draw(task.env, task.training.override(run=run), 3)
+    chex.assert_trees_all_equal(levels.replace(start=whole.start), whole)
+    (row, col), walls = np.asarray(levels.start), np.asarray(levels.walls)
+    index = np.arange(COUNT)
+    assert walls[row + 1, col, index].all()
+    assert not (np.asarray(levels.columns)[col, index] >> 16).any()
+    nearest = max(1, 31 - run)
+    assert nearest in col
+    assert (col - nearest <= (0 if run == 31 else 2)).all()
+    assert (col >= nearest).all()
+
+
+@pytest.mark.parametrize(
+    "values", [{"pits": 0.5, "saws": 0.5}, {"pits": 0, "saws": 0}, {"pits": 0.4, "run": 7}]
+)
 def test_every_level_is_solvable_at_the_extremes(values):
     task = registry.make("CoinRun-v0", size=32)
 
