@@ -130,6 +130,7 @@ def test_goals_that_differ_do_not_agree(level_batch):
     assert found.agreement == pytest.approx(3 / 7)
 
 
+@pytest.mark.nightly
 def test_sampled_and_exact_probabilities_agree(level_batch):
     """A view with memory has no exact values; the same random agent is then played."""
 

@@ -134,6 +134,7 @@ TRAIN = ("train", "CheeseCorner-v0", "--size", "5", "--steps", "640", "--config"
 TRAIN += tuple(f"{name}={value}" for name, value in CONFIG.items())
 
 
+@pytest.mark.nightly
 def test_the_command_line_trains_stages(tmp_path, capsys):
     stages = "0.5:alpha=0", "0.5:mitigation=mixture:alpha=0.2"
     cli.main([*TRAIN, "--stages", *stages, "--out", str(tmp_path)])

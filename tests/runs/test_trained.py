@@ -60,6 +60,7 @@ def test_a_mixture_with_other_levels_than_the_shift_is_drawn_from():
     assert registry.make("TrapKeys-v0", size=5).headline == "deep"
 
 
+@pytest.mark.nightly
 def test_levels_that_pay_for_something_else_count_among_those_trained_on():
     """They are left out of the regret, but not of what is said of the training."""
     (watched,), _ = stages_of(

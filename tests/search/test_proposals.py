@@ -86,6 +86,7 @@ def test_edits_are_as_many_as_asked_for():
     assert changed[1::2].sum() >= BATCH // 4
 
 
+@pytest.mark.nightly
 def test_mutation_and_walkers_climb_where_there_is_a_slope():
     """The slope is the number of walls, of which draws rarely have more than a third."""
     top = {}

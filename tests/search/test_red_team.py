@@ -71,6 +71,7 @@ def search(name, judge, levels=640, seed=0, params=PARAMS):
 # ---- triggers are found ------------------------------------------------------------------------
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", by_day(list(PROPOSALS), "walkers"))
 @pytest.mark.parametrize("bits", by_day([1, 2], 1))
 def test_small_triggers_are_found_and_alarmed(name, bits):

@@ -84,6 +84,7 @@ def test_the_most_by_hand(level):
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
 
 
+@pytest.mark.nightly
 def test_the_most_is_that_of_the_listed_states():
     """Without entering the button's cell at all, and with the goal of entering it first."""
     levels = some(1, 40)
