@@ -69,8 +69,8 @@ def learn(
         with jax.numpy_dtype_promotion("standard"):  # optax raises floats to integer powers
             directions, optimiser = adam().update(gradients, optimiser)
         size = rates["lr"] * left
-        weights = jax.tree.map(lambda w, d: w - size * d, weights, directions)
-        return (weights, optimiser), losses
+        moved = jax.tree.map(lambda w, d: w - size * d, weights, directions), optimiser
+        return _if_learned(batch[1], moved, carry), losses
 
     def epoch(carry: tuple[Any, Any], key: PRNGKeyArray) -> tuple[Any, Any]:
         order = jax.random.permutation(key, config.share).reshape(config.num_minibatches, -1)
@@ -86,6 +86,14 @@ def learn(
     carry, losses = jax.lax.scan(epoch, (state.weights, state.optimiser), keys)
     state = state.replace(weights=carry[0], optimiser=carry[1])
     return state, jax.tree.map(jnp.mean, losses)
+
+
+def _if_learned(steps: Step, moved: Any, carry: Any) -> Any:
+    """Keep weights and momentum as they are where no step may be learned from."""
+    if not steps.told:
+        return moved
+    any_learned = jnp.any(steps.live & steps.told.learn)
+    return jax.tree.map(partial(jnp.where, any_learned), moved, carry)
 
 
 def _loss(

@@ -176,6 +176,7 @@ def tell(
         total=told.total,
         goals=jnp.moveaxis(told.goals, 1, 0),
         length=told.length,
+        gamma=jnp.asarray(state.rates["gamma"], jnp.float32),
     )
     source = state.curriculum.source
     if mitigation.levels:

@@ -46,6 +46,7 @@ class Experience(NamedTuple):
         total: the same without discount; the episode's return where it ended.
         goals: what each goal paid in its episode so far.
         length: steps of its episode so far.
+        gamma: the discount, of all steps.
     """
 
     ids: Int[Array, "steps envs"]
@@ -58,6 +59,7 @@ class Experience(NamedTuple):
     total: Float[Array, "steps envs"]
     goals: Float[Array, "goals steps envs"]
     length: Int[Array, "steps envs"]
+    gamma: Float[Array, ""]
 
 
 class LevelSource(NamedTuple):
@@ -131,10 +133,12 @@ class Recipe(NamedTuple):
             in them share a program. All others are static.
         make: ``(env, config) -> Mitigation``; while training, the config's float fields hold traced
             arrays. Refuses environments that it cannot work on.
+        check: ``(env, params)``; refuses parameters of the training that it cannot work with.
     """
 
     config: type[Any]
     make: Callable[[Environment[Any, Any], Any], Mitigation]
+    check: Callable[[Environment[Any, Any], EnvParams], None] | None = None
 
 
 def chain(*members: Mitigation) -> Mitigation:

@@ -12,6 +12,7 @@ from typing import Any
 from gmbench.core import checks, registry
 from gmbench.core.env import Environment
 from gmbench.core.mitigation import Mitigation, chain
+from gmbench.core.params import EnvParams
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +65,13 @@ class Mitigating:
                 object.__setattr__(own, field, rates[self._name(place, field)])
             made.append(registry.make_mitigation(name).make(self.env, own)._replace(name=name))
         return chain(*made)
+
+    def check(self, params: EnvParams) -> None:
+        """Refuse parameters of the training that a member cannot work with."""
+        for name, _ in self.members:
+            recipe = registry.make_mitigation(name)
+            if recipe.check:
+                recipe.check(self.env, params)
 
     def _name(self, place: int, field: str) -> str:
         return f"{self.prefix}.{place}.{field}"

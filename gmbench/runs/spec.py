@@ -350,6 +350,8 @@ def _check_stages(plan: Plan) -> None:
     if shares and abs(sum(shares) - 1) > 1e-6:
         told = " + ".join(f"{share:g}" for share in shares)
         raise checks.Refused(f"stages: shares {told} add up to {sum(shares):g}, 1 is needed")
+    for stage in plan.stages:
+        stage.mitigate.check(stage.params)
     ends = [0, *(stage.until for stage in plan.stages)]
     for place, (begin, end) in enumerate(itertools.pairwise(ends), 1):
         if end <= begin:

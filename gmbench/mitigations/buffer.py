@@ -1,0 +1,328 @@
+"""A buffer of training levels, scored by what was learned on them: the heart of PLR and its kin.
+
+Training alternates between rollouts on *fresh* levels (or edited ones) and rollouts on levels
+that are *replayed* from the buffer. After each rollout every level that was played gets a new
+score, and the buffer keeps the levels of the highest scores, of those it had and those that were
+new. A kept level is replayed with probability
+
+    P = (1 - staleness) P_S + staleness P_C,   P_S ~ (1 / rank)^(1 / temperature),
+
+where the highest score has rank 1, and P_C is in proportion to the rollouts since the level was
+last played: none for a level just played.
+
+Source: Jiang et al. 2021, "Prioritized Level Replay", arXiv 2010.03934, sections 3.1 and 3.2.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from gmbench.core import checks, pool
+from gmbench.core.env import Environment, Level
+from gmbench.core.mitigation import Drawn, Experience, LevelSource, Metrics, Mitigation, per_level
+from gmbench.core.params import EnvParams
+
+FRESH, REPLAY, EDIT = 0, 1, 2
+"""What the levels of a rollout are."""
+UNSCORED = -jnp.inf
+"""Score of a level on which nothing was seen yet."""
+
+
+class Entries(NamedTuple):
+    """Levels and what is known of them.
+
+    Attributes:
+        levels: on the trailing axis.
+        ids: by which steps name them; negative for none.
+        score: :data:`UNSCORED` before any.
+        played: the rollout in which they were last played.
+        highest: the largest discounted return of an episode, 0 before any.
+        latest: the mean discounted return of the episodes that ended in the last rollout in which
+            any did.
+        episodes: how many ended.
+        solved: in how many of them the intended goal was earned.
+        best: the optimal discounted return; NaN where nobody asked.
+    """
+
+    levels: Level
+    ids: Int[Array, " levels"]
+    score: Float[Array, " levels"]
+    played: Int[Array, " levels"]
+    highest: Float[Array, " levels"]
+    latest: Float[Array, " levels"]
+    episodes: Float[Array, " levels"]
+    solved: Float[Array, " levels"]
+    best: Float[Array, " levels"]
+
+
+class State(NamedTuple):
+    """The levels that are kept, those drawn last, and what the next rollout needs to know.
+
+    Attributes:
+        kept: the buffer.
+        fresh: the levels drawn or edited last that were not taken into it.
+        clock: rollouts so far.
+        named: how many ids were given away.
+        kind: of the last rollout's levels.
+    """
+
+    kept: Entries
+    fresh: Entries
+    clock: Int[Array, ""]
+    named: Int[Array, ""]
+    kind: Int[Array, ""]
+
+
+Score = Callable[[Experience, Entries], tuple[Float[Array, " levels"], Bool[Array, " levels"]]]
+"""``(experience, entries) -> (score, whether the rollout showed one)`` of each level."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Settings of every mitigation that keeps a buffer."""
+
+    replay: float = 0.5
+    """Probability that a rollout replays levels, once the buffer is half full."""
+    temperature: float = 0.1
+    """Of the ranks: the lower, the more the highest scores are replayed."""
+    staleness: float = 0.3
+    """Share of the replay probability that goes by how long ago a level was played."""
+    size: int = 512
+    """Levels that are kept."""
+    fresh: int = 256
+    """Different levels in a rollout that is not a replay."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no probability, and a buffer smaller than what comes in."""
+        for name in ("replay", "staleness"):
+            checks.probability(name, getattr(self, name))
+        checks.number("temperature", self.temperature, 1e-3)
+        if self.fresh > self.size:
+            raise checks.Refused(
+                f"fresh: {self.fresh} levels at once are more than the buffer holds, {self.size}"
+            )
+
+
+def curriculum(
+    env: Environment[Any, Any],
+    config: Config,
+    score: Score,
+    *,
+    learns_on_fresh: bool,
+    edits: int = 0,
+    optimal: bool = False,
+) -> Mitigation:
+    """Return a mitigation whose levels come out of a buffer.
+
+    Args:
+        env: whose levels.
+        config: with its float fields traced.
+        score: of the levels.
+        learns_on_fresh: whether steps on levels that are not replayed enter the loss.
+        edits: how often each replayed level is edited, in a rollout that follows the replay.
+        optimal: whether each level's optimal return is computed.
+    """
+
+    def init(key: PRNGKeyArray, params: EnvParams) -> State:
+        blank = pool.draw(env, params, key, (config.size,))
+        some = jax.tree.map(lambda leaf: leaf[..., : config.fresh], blank)
+        return State(
+            entries(blank, -2 - jnp.arange(config.size, dtype=jnp.int32)),
+            entries(some, -2 - config.size - jnp.arange(config.fresh, dtype=jnp.int32)),
+            *(jnp.int32(0), jnp.int32(0), jnp.int32(FRESH)),
+        )
+
+    def edited(key: PRNGKeyArray, kept: Entries, weights: Array) -> Level:
+        key_parents, *each = jax.random.split(key, 1 + edits)
+        parents = _drawn(key_parents, weights, config.fresh)
+        levels = jax.tree.map(lambda leaf: leaf[..., parents], kept.levels)
+        for own in each:
+            levels = pool.over_envs(env.mutate)(jax.random.split(own, config.fresh), levels)
+        return levels
+
+    def draw(key: PRNGKeyArray, state: State, params: Any, count: int) -> tuple[Drawn, State]:
+        key_kind, key_fresh, key_edits, key_place = jax.random.split(key, 4)
+        weights = replay_weights(state.kept, state.clock, config)
+        replays = jax.random.uniform(key_kind) < config.replay
+        replays &= 2 * jnp.sum(state.kept.ids >= 0) >= config.size
+        kind = jnp.where(replays, REPLAY, FRESH)
+        if edits:
+            kind = jnp.where(state.kind == REPLAY, EDIT, kind)
+
+        levels = pool.draw(env, params, key_fresh, (config.fresh,))
+        if edits:
+            levels = _where(kind == EDIT, edited(key_edits, state.kept, weights), levels)
+        ids = state.named + jnp.arange(config.fresh, dtype=jnp.int32)
+        fresh = _where(kind == REPLAY, state.fresh, entries(levels, ids))
+        again = _drawn(key_place, weights, count)
+        in_turn = config.size + jnp.arange(count, dtype=jnp.int32) % config.fresh
+        place = jnp.where(kind == REPLAY, again, in_turn)
+        both = _joined(state.kept, fresh)
+        drawn = Drawn(
+            jax.tree.map(lambda leaf: leaf[..., place], both.levels),
+            both.ids[place],
+            jnp.broadcast_to((kind == REPLAY) | learns_on_fresh, (count,)),
+        )
+        named = state.named + jnp.where(kind == REPLAY, 0, config.fresh)
+        return drawn, State(state.kept, fresh, state.clock + 1, named, kind)
+
+    def update(key: PRNGKeyArray, state: State, experience: Experience) -> State:
+        del key
+        fresh = state.fresh
+        if optimal:
+            fresh = fresh._replace(best=optimal_returns(env, fresh.levels, experience.gamma))
+        both = seen(_joined(state.kept, fresh), experience, state.clock)
+        scored, told = score(experience, both)
+        both = both._replace(score=jnp.where(told, scored, both.score))
+        kept, fresh = chosen(both, config.size)
+        return state._replace(kept=kept, fresh=fresh)
+
+    def log(state: State, experience: Experience) -> Metrics:
+        del experience
+        full = (state.kept.ids >= 0).astype(jnp.float32)
+        count = jnp.maximum(jnp.sum(full), 1)
+        apart = pool.over_envs(env.distinguishing)(state.kept.levels).astype(jnp.float32)
+        metrics = {
+            "filled": jnp.mean(full),
+            "score": jnp.sum(jnp.where(full > 0, state.kept.score, 0)) / count,
+            "distinguishing": jnp.sum(full * apart) / count,
+            "replayed": (state.kind == REPLAY).astype(jnp.float32),
+        }
+        if optimal:
+            told = (full > 0) & (state.kept.episodes > 0)
+            regret = state.kept.best - state.kept.latest
+            metrics["rank_correlation"] = rank_correlation(state.kept.score, regret, told)
+        return metrics
+
+    return Mitigation(levels=LevelSource(init, draw, update), log=log)
+
+
+def entries(levels: Level, ids: Int[Array, " levels"]) -> Entries:
+    """Return levels of which nothing is known."""
+    nothing = jnp.zeros(ids.shape, jnp.float32)
+    return Entries(
+        levels=levels,
+        ids=ids,
+        score=jnp.full(ids.shape, UNSCORED, jnp.float32),
+        played=jnp.zeros(ids.shape, jnp.int32),
+        highest=nothing,
+        latest=nothing,
+        episodes=nothing,
+        solved=nothing,
+        best=jnp.full(ids.shape, jnp.nan, jnp.float32),
+    )
+
+
+def replay_weights(kept: Entries, clock: Int[Array, ""], config: Config) -> Float[Array, " levels"]:
+    """Return the probability with which each kept level is replayed; 0 where there is none."""
+    full = kept.ids >= 0
+    order = jnp.argsort(-jnp.where(full, kept.score, UNSCORED), stable=True)
+    rank = jnp.zeros(order.shape, jnp.float32).at[order].set(jnp.arange(1.0, len(order) + 1))
+    by_rank = _normal(jnp.where(full, -jnp.log(rank) / config.temperature, -jnp.inf))
+    stale = jnp.where(full, clock - kept.played, 0).astype(jnp.float32)
+    total = jnp.sum(stale)
+    by_age = jnp.where(total > 0, stale / jnp.maximum(total, 1), by_rank)
+    return (1 - config.staleness) * by_rank + config.staleness * by_age
+
+
+def _normal(logits: Float[Array, " levels"]) -> Float[Array, " levels"]:
+    """Return the softmax, 0 throughout if nothing can be chosen."""
+    return jnp.where(jnp.any(jnp.isfinite(logits)), jax.nn.softmax(logits), 0)
+
+
+def seen(both: Entries, experience: Experience, clock: Int[Array, ""]) -> Entries:
+    """Note what a rollout showed of each level: when it was played, and what episodes earned."""
+    _, _, steps = per_level(experience, experience.reward, experience.live, both.ids)
+    ended = experience.ended
+    mean, most, number = per_level(experience, experience.discounted, ended, both.ids)
+    earned = (experience.goals[0] > 0).astype(jnp.float32)
+    share, _, _ = per_level(experience, earned, ended, both.ids)
+    any_ended, count = number > 0, number.astype(jnp.float32)
+    first = both.episodes == 0
+    return both._replace(
+        played=jnp.where(steps > 0, clock, both.played),
+        highest=jnp.where(
+            any_ended, jnp.where(first, most, jnp.maximum(most, both.highest)), both.highest
+        ),
+        latest=jnp.where(any_ended, mean, both.latest),
+        episodes=both.episodes + count,
+        solved=both.solved + share * count,
+    )
+
+
+def chosen(both: Entries, size: int) -> tuple[Entries, Entries]:
+    """Return the levels of the highest scores, and the others, of whom none was in the buffer.
+
+    Of equal scores those that were there already stay.
+    """
+    order = jnp.argsort(-both.score, stable=True)
+    kept = _taken(both, order[:size])
+    kept = kept._replace(ids=jnp.where(kept.score > UNSCORED, kept.ids, _unnamed(kept.ids)))
+    # What was drawn last stays in its place, less what is kept now: episodes on it may go on.
+    fresh = _taken(both, jnp.arange(size, both.ids.shape[0]))
+    moved = jnp.any(fresh.ids[:, None] == kept.ids[None], axis=1)
+    names = jnp.where(moved, _unnamed(fresh.ids) - size, fresh.ids)
+    return kept, fresh._replace(ids=names, score=jnp.where(moved, UNSCORED, fresh.score))
+
+
+def _unnamed(ids: Int[Array, " levels"]) -> Int[Array, " levels"]:
+    """Return ids that no step has, all different."""
+    return -2 - jnp.arange(ids.shape[0], dtype=ids.dtype)
+
+
+def optimal_returns(
+    env: Environment[Any, Any], levels: Level, gamma: Float[Array, ""]
+) -> Float[Array, " levels"]:
+    """Return V* of the intended goal at the start of each level."""
+
+    def single(level: Level) -> Float[Array, ""]:
+        return env.values(env.solve(level, gamma), env.start(level))[0]
+
+    return pool.over_envs(single)(levels)
+
+
+def rank_correlation(
+    one: Float[Array, " n"], other: Float[Array, " n"], where: Bool[Array, " n"]
+) -> Float[Array, ""]:
+    """Return Spearman's rank correlation of two numbers over some entries; 0 where there is none.
+
+    Equal numbers share their mean rank.
+    """
+
+    def centred(values: Array) -> Array:
+        among = where[None] & where[:, None]
+        below = jnp.sum(among & (values[None] < values[:, None]), axis=1)
+        equal = jnp.sum(among & (values[None] == values[:, None]), axis=1)
+        rank = below.astype(jnp.float32) + (equal.astype(jnp.float32) + 1) / 2
+        mean = jnp.sum(jnp.where(where, rank, 0)) / jnp.maximum(jnp.sum(where), 1).astype(
+            jnp.float32
+        )
+        return jnp.where(where, rank - mean, 0)
+
+    one, other = centred(one), centred(other)
+    size = jnp.sqrt(jnp.sum(one**2) * jnp.sum(other**2))
+    return jnp.where(size > 0, jnp.sum(one * other) / jnp.where(size > 0, size, 1), 0)
+
+
+def _drawn(key: PRNGKeyArray, weights: Float[Array, " levels"], count: int) -> Int[Array, " count"]:
+    """Draw places by their weights."""
+    bounds = jnp.cumsum(weights)
+    drawn = jax.random.uniform(key, (count,)) * bounds[-1]
+    place = jnp.searchsorted(bounds, drawn, side="right")
+    return jnp.minimum(place, weights.shape[0] - 1).astype(jnp.int32)
+
+
+def _joined(kept: Entries, fresh: Entries) -> Entries:
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=-1), kept, fresh)
+
+
+def _taken(both: Entries, places: Int[Array, " some"]) -> Entries:
+    return jax.tree.map(lambda leaf: leaf[..., places], both)
+
+
+def _where(condition: Bool[Array, ""], one: Any, other: Any) -> Any:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), one, other)

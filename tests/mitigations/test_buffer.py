@@ -1,0 +1,317 @@
+"""The level buffer against a replay in plain Python, and against what is known of exact regret."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gmbench.core import pool, registry
+from gmbench.core.checks import Refused
+from gmbench.core.mitigation import Experience
+from gmbench.core.policy import uniform
+from gmbench.measure import rollouts
+from gmbench.mitigations import buffer, plr
+from gmbench.mitigations.scores import SCORES
+from gmbench.solve.oracle import oracle
+from tests.marks import by_day
+
+ENV = registry.make("CheeseCorner-v0", size=5).env
+PARAMS = ENV.default_params.override(alpha=0.5)
+STEPS, ENVS, ROLLOUTS = 16, 64, 100
+CONFIG = plr.Config(size=32, fresh=16)
+
+
+def experience(key, ids):
+    """Return random steps on some levels; episodes end on and off."""
+    keys = jax.random.split(key, 8)
+    shape = (STEPS, ENVS)
+    ended = jax.random.uniform(keys[0], shape) < 0.3
+    earned = (jax.random.uniform(keys[1], shape) < 0.5) & ended
+    discounted = jnp.round(jax.random.uniform(keys[2], shape), 1) * earned.astype(jnp.float32)
+    return Experience(
+        ids=jax.random.choice(keys[3], ids, shape),
+        live=jax.random.uniform(keys[4], shape) < 0.9,
+        ended=ended,
+        reward=discounted,
+        value=jax.random.uniform(keys[5], shape),
+        advantage=jax.random.normal(keys[6], shape),
+        discounted=discounted,
+        total=earned.astype(jnp.float32),
+        goals=jnp.stack([earned, ~earned]).astype(jnp.float32),
+        length=jnp.ones(shape, jnp.int32),
+        gamma=jnp.float32(0.9),
+    )
+
+
+def played(made, rollouts=ROLLOUTS):
+    """Return every state, what was drawn and what was seen, of some rollouts."""
+    source = made.levels
+
+    def rollout(state, key):
+        key_draw, key_seen, key_update = jax.random.split(key, 3)
+        drawn, before = source.draw(key_draw, state, PARAMS, ENVS)
+        # Episodes outlast rollouts: a few steps are on levels of the rollout before.
+        lasting = jnp.concatenate([drawn.ids, state.kept.ids[:2], state.fresh.ids[:2]])
+        seen = experience(key_seen, jnp.where(lasting >= 0, lasting, drawn.ids[0]))
+        return source.update(key_update, before, seen), (before, drawn, seen)
+
+    def run(key):
+        key_init, key_run = jax.random.split(key)
+        state = source.init(key_init, PARAMS)
+        return jax.lax.scan(rollout, state, jax.random.split(key_run, rollouts))
+
+    last, each = jax.jit(run)(jax.random.key(3))
+    return jax.tree.map(np.asarray, (last, each))
+
+
+class Reference:
+    """The buffer in plain Python: dictionaries by id."""
+
+    def __init__(self, score):
+        self.score = score
+        self.kept, self.fresh = [], []
+
+    def update(self, fresh_ids, clock, seen, best):
+        """Tell of one rollout; ``best`` maps ids to optimal returns."""
+        known = {entry["id"]: entry for entry in self.fresh}
+        kept = {entry["id"] for entry in self.kept}
+        self.fresh = [
+            known.get(own) or {"id": own, "episodes": 0, "solved": 0, "highest": 0, "latest": 0}
+            for own in fresh_ids
+            if own not in kept
+        ]
+        steps = {}
+        for place in np.ndindex(STEPS, ENVS):
+            own = {
+                name: np.asarray(getattr(seen, name))[place]
+                for name in ("live", "ended", "value", "advantage", "discounted")
+            }
+            own["solved"] = seen.goals[0][place] > 0
+            steps.setdefault(int(seen.ids[place]), []).append(own)
+        for entry in self.kept + self.fresh:
+            self._tell(entry, steps.get(entry["id"], []), clock, best)
+        ranked = sorted(
+            (e for e in self.kept + self.fresh if "score" in e), key=lambda e: -e["score"]
+        )
+        self.kept = ranked[: CONFIG.size]
+        names = {entry["id"] for entry in self.kept}
+        self.fresh = [entry for entry in self.fresh if entry["id"] not in names]
+
+    def _tell(self, entry, steps, clock, best):
+        live = [own for own in steps if own["live"]]
+        ended = [own for own in steps if own["ended"]]
+        if live:
+            entry["played"] = clock
+        if ended:
+            returns = [own["discounted"] for own in ended]
+            first = entry["episodes"] == 0
+            entry["highest"] = max(returns if first else [*returns, entry["highest"]])
+            entry["latest"] = np.mean(returns)
+            entry["episodes"] += len(ended)
+            entry["solved"] += sum(own["solved"] for own in ended)
+        entry["best"] = best.get(entry["id"], entry.get("best"))
+        found = self.score(entry, live, ended)
+        if found is not None:
+            entry["score"] = np.float32(found)
+
+
+BY_HAND = {
+    "absolute_gae": lambda e, live, ended: live and np.mean([abs(s["advantage"]) for s in live]),
+    "positive_value_loss": lambda e, live, ended: (
+        live and np.mean([max(s["advantage"], 0) for s in live])
+    ),
+    "maxmc": lambda e, live, ended: (
+        live and e["episodes"] and e["highest"] - np.mean([s["value"] for s in live])
+    ),
+    "max_latest": lambda e, live, ended: ended and e["highest"] - e["latest"],
+    "oracle": lambda e, live, ended: ended and e["best"] - e["latest"],
+    "learnability": lambda e, live, ended: ended and (p := e["solved"] / e["episodes"]) * (1 - p),
+}
+
+
+@pytest.mark.parametrize("name", by_day(list(SCORES), "max_latest", "oracle"))
+def test_levels_and_scores_are_those_of_a_replay_in_python(name):
+    """Of a hundred thousand steps; which of equally good levels stays is left open."""
+    assert set(BY_HAND) == set(SCORES)
+
+    def score(entry, live, ended):
+        told = (live and entry["episodes"]) if name == "maxmc" else ended
+        told = live if name in ("absolute_gae", "positive_value_loss") else told
+        return BY_HAND[name](entry, live, ended) if told else None
+
+    made = plr.plr(ENV, plr.Config(size=32, fresh=16, score=name), robust=True)
+    last, (before, _, seen) = played(made)
+    reference, entered = Reference(score), 0
+    for number in range(ROLLOUTS):
+        state = jax.tree.map(lambda leaf, n=number: leaf[n], before)
+        own = jax.tree.map(lambda leaf, n=number: leaf[n], seen)
+        after = last
+        if number + 1 < ROLLOUTS:
+            after = jax.tree.map(lambda leaf, n=number: leaf[n + 1], before)
+        levels = jax.tree.map(jnp.asarray, state.fresh.levels)
+        best = dict(zip(state.fresh.ids.tolist(), np.asarray(_best(levels)).tolist(), strict=True))
+        fresh_ids = [int(i) for i in state.fresh.ids if i >= 0]
+        reference.update(fresh_ids, int(state.clock), own, best)
+        found = {int(i): s for i, s in zip(after.kept.ids, after.kept.score, strict=True) if i >= 0}
+        expected = sorted((entry["score"] for entry in reference.kept), reverse=True)
+        np.testing.assert_allclose(sorted(found.values(), reverse=True), expected, atol=2e-6)
+        # Follow its choice among equals, and go on.
+        names = {entry["id"]: entry for entry in reference.kept + reference.fresh}
+        assert set(found) <= set(names)
+        entered += len(set(found) - {int(i) for i in state.kept.ids})
+        reference.kept = [names[own] for own in found]
+        reference.fresh = [e for own, e in names.items() if own not in found]
+        for own, place in zip(after.kept.ids.tolist(), range(CONFIG.size), strict=True):
+            if own >= 0:
+                assert names[own]["played"] == after.kept.played[place]
+                np.testing.assert_allclose(names[own]["latest"], after.kept.latest[place], 1e-5)
+    assert entered > 2 * CONFIG.size
+
+
+@jax.jit
+def _best(levels):
+    return buffer.optimal_returns(ENV, levels, jnp.float32(0.9))
+
+
+def test_what_is_drawn_is_fresh_or_kept():
+    made = plr.plr(ENV, CONFIG, robust=True)
+    _, (before, drawn, _) = played(made)
+    assert set(before.kind) == {buffer.FRESH, buffer.REPLAY}
+    named = 0
+    for number, kind in enumerate(before.kind):
+        ids, kept = drawn.ids[number], set(before.kept.ids[number].tolist())
+        assert (drawn.learn[number] == (kind == buffer.REPLAY)).all()
+        if kind == buffer.REPLAY:
+            assert set(ids.tolist()) <= kept - set(range(-1000, 0))
+        else:
+            assert sorted(set(ids.tolist())) == list(range(named, named + CONFIG.fresh))
+            assert np.bincount(ids - named).tolist() == [ENVS // CONFIG.fresh] * CONFIG.fresh
+            named += CONFIG.fresh
+    share = np.mean(before.kind[before.clock > 10] == buffer.REPLAY)
+    assert abs(share - CONFIG.replay) < 0.2
+
+
+def entries_of(scores, played):
+    levels = pool.draw(ENV, PARAMS, jax.random.key(0), (len(scores),))
+    ids = jnp.where(jnp.isfinite(jnp.asarray(scores)), jnp.arange(len(scores)), -5)
+    kept = buffer.entries(levels, ids.astype(jnp.int32))
+    return kept._replace(
+        score=jnp.asarray(scores, jnp.float32), played=jnp.asarray(played, jnp.int32)
+    )
+
+
+def test_replay_probabilities_are_those_of_the_paper():
+    generator = np.random.default_rng(0)
+    for _ in range(50):
+        count, clock = 12, 40
+        scores = generator.permutation(count).astype(float)
+        scores[generator.random(count) < 0.2] = -np.inf
+        played = generator.integers(0, clock + 1, count)
+        temperature, staleness = generator.uniform(0.1, 1), generator.uniform()
+        config = plr.Config(temperature=temperature, staleness=staleness)
+        found = buffer.replay_weights(entries_of(scores, played), jnp.int32(clock), config)
+        full = [n for n in range(count) if np.isfinite(scores[n])]
+        ranked = sorted(full, key=lambda n: -scores[n])
+        by_rank = {n: (1 / rank) ** (1 / temperature) for rank, n in enumerate(ranked, 1)}
+        by_age = {n: clock - played[n] for n in full}
+        expected = [
+            (1 - staleness) * by_rank[n] / sum(by_rank.values())
+            + staleness * by_age[n] / sum(by_age.values())
+            if n in full
+            else 0
+            for n in range(count)
+        ]
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_level_just_played_is_not_stale():
+    config = plr.Config(staleness=1.0)
+    kept = entries_of([1.0, 2.0, 3.0], [7, 5, 7])
+    found = buffer.replay_weights(kept, jnp.int32(7), config)
+    np.testing.assert_allclose(found, [0, 1, 0], atol=1e-6)
+    none = buffer.replay_weights(entries_of([-np.inf] * 3, [0, 0, 0]), jnp.int32(7), config)
+    np.testing.assert_array_equal(none, [0, 0, 0])
+
+
+def test_exact_regret_of_an_optimal_agent_is_nothing_and_never_less():
+    levels = pool.draw(ENV, PARAMS, jax.random.key(1), (256,))
+    gamma = jnp.float32(0.9)
+    best = jax.jit(lambda levels: buffer.optimal_returns(ENV, levels, gamma))(levels)
+
+    def earned(policy, steps):
+        played = rollouts.play(ENV, PARAMS, policy, levels, jax.random.key(2), steps, gamma)
+        return played.discounted[0]
+
+    optimal = jax.jit(lambda: earned(oracle(ENV, PARAMS, 0, gamma), 40))()
+    np.testing.assert_allclose(optimal, best, atol=1e-6)
+    random = jax.jit(lambda: earned(uniform(ENV), 40))()
+    assert np.all(np.asarray(best - random) >= -1e-6)
+    assert np.mean(best - random) > 0.1
+
+
+def test_rank_correlation_is_spearmans():
+    from scipy.stats import spearmanr
+
+    generator = np.random.default_rng(1)
+    for _ in range(20):
+        one, other = generator.integers(0, 8, (2, 30)).astype(np.float32)
+        where = generator.random(30) < 0.7
+        found = buffer.rank_correlation(jnp.asarray(one), jnp.asarray(other), jnp.asarray(where))
+        np.testing.assert_allclose(found, spearmanr(one[where], other[where]).statistic, atol=1e-5)
+    alike = jnp.zeros(30)
+    assert buffer.rank_correlation(alike, alike, alike == 0) == 0
+
+
+def test_accel_edits_what_was_just_replayed():
+    accel = registry.make_mitigation("accel")
+    made = accel.make(ENV, accel.config(size=32, fresh=16, replay=0.5, edits=2))
+    _, (before, drawn, _) = played(made, 40)
+    kinds = before.kind.tolist()
+    assert set(kinds) == {buffer.FRESH, buffer.REPLAY, buffer.EDIT}
+    for earlier, later in itertools.pairwise(kinds):
+        assert (later == buffer.EDIT) == (earlier == buffer.REPLAY)
+    solvable = jax.jit(pool.over_envs(ENV.is_solvable))
+    changed = 0
+    for number in np.flatnonzero(before.kind == buffer.EDIT):
+        fresh, kept = (
+            jax.tree.map(lambda leaf, n=number: jnp.asarray(leaf[n]), part.levels)
+            for part in (before.fresh, before.kept)
+        )
+        assert solvable(fresh).all()
+        assert not drawn.learn[number].any()
+        parents = np.asarray(pictures(kept))[..., before.kept.ids[number] >= 0]
+        for child in np.asarray(pictures(fresh)).T:
+            differ = (child != parents.T).sum(axis=(1, 2, 3)).min()
+            assert differ <= 2 * 2  # an edit moves one thing, or turns one wall
+            changed += differ > 0
+    assert changed > 50
+
+
+@jax.jit
+@pool.over_envs
+def pictures(level):
+    return ENV.observation(ENV.start(level))
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("plr", {"replay": 1.5}, "replay: 1.5"),
+        ("plr", {"size": 8, "fresh": 16}, "fresh: 16 levels at once are more than the buffer"),
+        ("robust_plr", {"score": "orcale"}, "did you mean 'oracle'"),
+        ("accel", {"temperature": 0.0}, "temperature: 0"),
+        ("sfl", {"staleness": 2.0}, "staleness: 2"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(name, settings, message):
+    with pytest.raises(Refused, match=message):
+        registry.make_mitigation(name).config(**settings)
+
+
+def test_exact_regret_is_refused_where_no_optimum_is_known():
+    env = registry.make("MonsterGridworld-v0", size=6).env
+    recipe = registry.make_mitigation("robust_plr")
+    with pytest.raises(Refused, match=r"score: oracle needs .* MonsterGridworld has none"):
+        recipe.make(env, recipe.config(score="oracle"))

@@ -1,0 +1,181 @@
+"""The mitigations that keep no buffer by score, and what all have in common."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from msgspec.structs import replace
+
+from gmbench.core import pool, registry
+from gmbench.core.checks import Refused
+from gmbench.core.mitigation import Batch, Drawn, LevelSource, Mitigation
+from gmbench.mitigations import augment
+from gmbench.runs.program import Program
+from gmbench.runs.spec import RunSpec, check
+from tests.marks import by_day
+
+ENV = registry.make("CheeseCorner-v0", size=5).env
+PARAMS = ENV.default_params.override(alpha=0.1)
+NAMES = registry.MITIGATIONS.names()
+SMALL = {name: f"{name}:size=32,fresh=16" for name in ("plr", "robust_plr", "accel", "sfl")}
+
+
+def made(name, **settings):
+    recipe = registry.make_mitigation(name)
+    return recipe.make(ENV, recipe.config(**settings))
+
+
+def drawn(mitigation, rounds, count=64, params=PARAMS):
+    """Return what a source draws in some rollouts."""
+
+    def draw(state, key):
+        levels, state = mitigation.levels.draw(key, state, params, count)
+        return state, levels
+
+    def run(key):
+        key_init, key_draw = jax.random.split(key)
+        begun = mitigation.levels.init(key_init, params)
+        return jax.lax.scan(draw, begun, jax.random.split(key_draw, rounds))
+
+    return jax.jit(run)(jax.random.key(5))
+
+
+def test_distinguishing_levels_are_met_and_drawn_again():
+    state, found = drawn(made("oversample", share=0.5, size=24), 60)
+    apart = np.asarray(jax.jit(jax.vmap(pool.over_envs(ENV.distinguishing)))(found.levels))
+    # Half are drawn again; of the others a tenth.
+    assert 0.5 < apart[20:].mean() < 0.6
+    assert state.met > 24
+    kept = jax.jit(pool.over_envs(ENV.distinguishing))(state.kept)
+    assert kept.all()
+    _, none = drawn(made("oversample", share=0.5), 10, params=PARAMS.override(alpha=0.0))
+    apart = jax.jit(jax.vmap(pool.over_envs(ENV.distinguishing)))(none.levels)
+    assert not apart.any()
+
+
+def test_a_finite_set_stays_what_it_is():
+    _, found = drawn(made("finite", levels=7), 20)
+    ids = np.asarray(found.ids)
+    assert set(ids.ravel()) == set(range(7))
+    walls = np.moveaxis(np.asarray(found.levels.walls), 0, -1)
+    for own in range(7):
+        alike = walls.reshape(5, 5, -1)[..., ids.T.ravel() == own]
+        assert (alike == alike[..., :1]).all()
+
+
+def test_the_penalty_is_a_share_of_what_proxies_pay():
+    reward = made("penalty", price=0.25).reward
+    state = ENV.start(ENV.parse("..C..\n.#...\n....A\n.....\n....."))
+    before = state.replace(position=jnp.array([0, 1], jnp.int8))
+    after = ENV.transition(None, before, jnp.int32(3), PARAMS)
+    paid = reward(before, jnp.int32(3), after, jnp.float32(1))
+    proxies = [goal(before, 3, after) for name, goal in ENV.goals.items() if name != "cheese"]
+    assert float(paid) == 1 - 0.25 * float(sum(float(each) for each in proxies))
+    assert float(paid) == 0.75
+
+
+def test_weight_decay_adds_the_squares():
+    nothing = jnp.zeros((1, 1))
+    batch = Batch(nothing, nothing[None], nothing, nothing, nothing, {})
+    loss, told = made("l2", scale=0.5).loss({"a": jnp.arange(3.0), "b": jnp.ones((2, 2))}, batch)
+    assert float(told["squares"]) == 9
+    assert float(loss) == 4.5
+
+
+@pytest.fixture(scope="module")
+def seen():
+    return jax.random.bernoulli(jax.random.key(0), 0.5, (7, 7, 4))
+
+
+def each(one, config, seen, count=200):
+    keys = jax.random.split(jax.random.key(1), count)
+    return np.asarray(jax.jit(jax.vmap(lambda key: one(config, key, seen)))(keys))
+
+
+def test_cutout_blanks_a_rectangle(seen):
+    full = jnp.ones_like(seen)
+    blank = ~each(augment.cutout, augment.Cutout(share=0.5), full)
+    touched = blank.any(axis=(1, 2, 3))
+    assert 0.35 < touched.mean() < 0.65
+    for own in blank[touched]:
+        assert (own == own[..., :1]).all()
+        rows, cols = own[..., 0].any(axis=1), own[..., 0].any(axis=0)
+        assert (own[..., 0] == rows[:, None] & cols[None]).all()
+        assert rows.sum() <= 3
+        assert cols.sum() <= 3
+
+
+def test_crop_moves_the_picture(seen):
+    moved = each(augment.crop, augment.Crop(most=1), seen)
+    padded = np.pad(np.asarray(seen), ((1, 1), (1, 1), (0, 0)))
+    places = [padded[i : i + 7, j : j + 7] for i in range(3) for j in range(3)]
+    found = {next(n for n, p in enumerate(places) if (p == own).all()) for own in moved}
+    assert found == set(range(9))
+
+
+def test_channels_are_shuffled(seen):
+    shuffled = each(augment.channels, augment.Channels(share=0.5), seen)
+    same = (shuffled == np.asarray(seen)).all(axis=(1, 2, 3))
+    assert 0.35 < same.mean() < 0.7
+    for own in shuffled:
+        ordered = [sorted(np.moveaxis(x, -1, 0).reshape(4, -1).tolist()) for x in (own, seen)]
+        assert ordered[0] == ordered[1]
+
+
+def test_where_nothing_is_learned_momentum_rests_too(trained):
+    """Nothing moves in a rollout that no step is learned from, though others came before."""
+
+    def source(until):
+        def draw(key, state, params, count):
+            levels = pool.draw(ENV, params, key, (count,))
+            learn = jnp.full(count, state < until)
+            return Drawn(levels, jnp.zeros(count, jnp.int32), learn), state + 1
+
+        return LevelSource(lambda key, params: jnp.int32(0), draw, lambda key, s, e: s)
+
+    # Episodes last 6 steps and rollouts 16: after the next rollout no step of the first is left.
+    _, early, _ = trained(Mitigation(levels=source(3)), updates=6)
+    _, late, _ = trained(Mitigation(levels=source(3)), updates=9)
+    jax.tree.map(np.testing.assert_array_equal, early.weights, late.weights)
+    jax.tree.map(np.testing.assert_array_equal, early.optimiser, late.optimiser)
+
+
+@pytest.mark.parametrize("name", by_day(NAMES, "accel", "oversample"))
+def test_it_trains_and_goes_on_exactly(name):
+    """Stopped between chunks, stored and read, to the bit; one program whatever its floats."""
+    from gmbench.runs import arrays
+
+    config = {"num_envs": 16, "num_steps": 8, "slots": 2, "network": "mlp"}
+    spec = RunSpec("CheeseCorner-v0", {"size": 5}, {"alpha": 0.1}, "ppo", config, 0, 1280)
+    plan = check(replace(spec, mitigation=SMALL.get(name, name)))
+    program = Program([plan])
+
+    def run(stop):
+        states = program.start()
+        for chunk in range(4):
+            states, metrics = program.train_chunk(states)
+            if chunk == stop:
+                states = arrays.decode(arrays.encode(states), states, "states")
+        return program.weights(states), metrics
+
+    whole, stopped = run(None), run(1)
+    jax.tree.map(np.testing.assert_array_equal, whole, stopped)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(whole[0]))
+    assert program.compiled.traces == 1
+
+
+@pytest.mark.nightly
+def test_a_chain_of_three_trains():
+    config = {"num_envs": 16, "num_steps": 8, "slots": 2, "network": "mlp"}
+    spec = RunSpec("CheeseDish-v0", {"size": 5}, {"alpha": 0.1}, "ppo", config, 0, 1280)
+    plan = check(replace(spec, mitigation="robust_plr:size=32,fresh=16+l2+cutout"))
+    program = Program([plan])
+    _, metrics = program.train_chunk(program.start())
+    assert {"mitigation/squares", "mitigation/filled"} <= set(metrics)
+
+
+def test_alpha_nought_is_refused_where_distinguishing_levels_are_needed():
+    spec = RunSpec("CheeseCorner-v0", {"size": 5}, {}, "ppo", {}, 0, 1280)
+    with pytest.raises(Refused, match="alpha: 0, but oversample needs distinguishing levels"):
+        check(replace(spec, mitigation="oversample"))
+    check(replace(spec, mitigation="oversample", params={"alpha": 0.01}))
