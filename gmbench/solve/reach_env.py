@@ -185,9 +185,12 @@ class ReachEnvironment(GridEnvironment[ReachState, Params]):
 
     def each_state(self, level: Any, function: Callable[[ReachState], Any]) -> Any:
         """Apply a function to the states in which nothing is reached; a leading axis ``states``."""
+
+        def single(number: Int32[Array, ""]) -> Any:
+            return function(self.state_at(level, number))
+
         # The trailing axis is the one that grid functions keep innermost.
-        each = jax.vmap(lambda number: function(self.state_at(level, number)), out_axes=-1)
-        on_cells = each(jnp.arange(self.states, dtype=jnp.int32))
+        on_cells = jax.vmap(single, out_axes=-1)(jnp.arange(self.states, dtype=jnp.int32))
         return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), on_cells)
 
     def reachable(self, level: Any) -> Bool[Array, " states"]:

@@ -80,7 +80,10 @@ class TabularEnvironment(GridEnvironment[State, Params]):
 
         def on_row(numbers: Int32[Array, " cols"]) -> Any:
             # The trailing axis is the one that grid functions keep innermost.
-            each = jax.vmap(lambda number: function(self.state_at(level, number)), out_axes=-1)
+            def single(number: Int32[Array, ""]) -> Any:
+                return function(self.state_at(level, number))
+
+            each = jax.vmap(single, out_axes=-1)
             return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0), each(numbers))
 
         # Row after row: what is computed for all states at once might not fit into memory.
