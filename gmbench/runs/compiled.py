@@ -163,31 +163,57 @@ class Compiled:
         return int(stated.argument_size_in_bytes + stated.temp_size_in_bytes)
 
     @functools.cached_property
-    def evaluate(self) -> Any:
-        """``(weights, keys, level_set, reference, params) -> Evaluation`` of every lane."""
+    def evaluate_one(self) -> Any:
+        """``(weights, keys, lane, level_set, reference, params) -> Evaluation`` of a lane a device.
+
+        One run after another, as their intermediate results would not fit side by side; and one
+        call after another. Mapped over runs inside one program on two CPU devices, XLA returned
+        wrong values on some levels from the third run on (jaxlib 0.10.2).
+        """
         plan = self.plan
         task = plan.task
         discount = jnp.float32(task.discount)
 
-        def all_runs(weights: Any, keys: Any, level_set: Any, reference: Any, params: Any) -> Any:
-            def single(given: tuple[Any, Any]) -> evaluation.Evaluation:
-                policy = plan.agent.policy(task.env, plan.config, given[0])
-                return evaluation.evaluate(
-                    task.env, params, policy, level_set, reference, given[1], discount
-                )
-
-            # One run after another: their intermediate results would not fit side by side.
-            return jax.lax.map(single, (weights, keys))
+        def single(
+            weights: Any, keys: Any, lane: Any, level_set: Any, reference: Any, params: Any
+        ) -> evaluation.Evaluation:
+            own, key = jax.tree.map(lambda leaf: leaf[lane], (weights, keys))
+            policy = plan.agent.policy(task.env, plan.config, own)
+            found = evaluation.evaluate(
+                task.env, params, policy, level_set, reference, key, discount
+            )
+            return jax.tree.map(lambda leaf: leaf[None, None], found)
 
         runs, same = PartitionSpec(AXES[0]), PartitionSpec()
         mapped = jax.shard_map(
-            all_runs,
+            single,
             mesh=self.mesh,
-            in_specs=(runs, runs, same, same, same),
+            in_specs=(runs, runs, same, same, same, same),
             out_specs=runs,
             check_vma=False,
         )
         return jax.jit(mapped)
+
+    def evaluate(self, weights: Any, keys: Any, *shared: Any) -> evaluation.Evaluation:
+        """Return the evaluation of every lane, given what :meth:`measured_on` returns."""
+        lanes = self.lanes // self.mesh.shape[AXES[0]]
+        each = [
+            self.evaluate_one(weights, jax.random.clone(keys), jnp.int32(n), *shared)
+            for n in range(lanes)
+        ]
+        return self._gathered(each)
+
+    @functools.cached_property
+    def _gathered(self) -> Any:
+        """``lists of [devices, 1, ...] -> [lanes, ...]``, in the order of the lanes."""
+
+        def gather(each: Any) -> Any:
+            return jax.tree.map(
+                lambda *leaves: jnp.concatenate(leaves, axis=1).reshape(-1, *leaves[0].shape[2:]),
+                *each,
+            )
+
+        return jax.jit(gather, out_shardings=NamedSharding(self.mesh, PartitionSpec(AXES[0])))
 
     def measured_on(self, distribution: str) -> tuple[Any, Any]:
         """Return a distribution's level set, and the arguments of ``evaluate`` that it decides."""

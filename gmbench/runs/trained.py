@@ -100,10 +100,13 @@ def measure(plans: Sequence[Plan], weights: Any, params: Sequence[Any]) -> list[
     shares = [apart(env, levels.drawn(env, each, _key(), levels.COUNT)) for each in params]
     if plan.task.env.misrewards:  # what the others pay is not what is to be learned
         params = [each.override(alpha=0.0) for each in params]
-    own = jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(x) for x in leaves]), *params)
-    given = (plan.task.env, plan.agent, plan.config, weights, keys_of(plans), own)
+    discount, seeds = jnp.float32(plan.task.discount), keys_of(plans)
+    each = (jax.tree.map(lambda leaf, n=n: leaf[n], weights) for n in range(len(params)))
     with undefined_is_nan():
-        regrets = np.asarray(_measured(*given, jnp.float32(plan.task.discount)))
+        regrets = [
+            _measured(env, plan.agent, plan.config, own, seed, drawn, discount)
+            for own, seed, drawn in zip(each, seeds, params, strict=True)
+        ]
     return [
         Trained(_known(float(rho)), share, drawn=levels.COUNT)
         for rho, share in zip(regrets, shares, strict=True)
@@ -116,27 +119,23 @@ def _measured(
     agent: Any,
     config: Any,
     weights: Any,
-    seeds: Any,
+    seed: PRNGKeyArray,
     params: Any,
     discount: Float[Array, ""],
-) -> Float[Array, " runs"]:
-    def one(given: tuple[Any, Any, Any]) -> Float[Array, ""]:
-        weights, seed, params = given
-        held = hasattr(params, "reserved")
-        params = params.replace(reserved=jnp.int32(1)) if held else params
-        drawn = pool.draw(env, params, _key(), (levels.COUNT,))
-        # Where some levels are kept for evaluation, only those were never trained on.
-        counts = pool.over_envs(env.reserved)(drawn) if held else jnp.ones(levels.COUNT, bool)
-        reference = evaluation.references(env, params, drawn, keys.key(0), discount)
-        policy = agent.policy(env, config, weights)
-        key = jax.random.fold_in(seed, STREAM)
-        found = evaluation.evaluate(env, params, policy, drawn, reference, key, discount)
-        counts &= ~jnp.isnan(found.rho[0])
-        number = jnp.maximum(jnp.sum(counts), 1).astype(jnp.float32)
-        regret = jnp.sum(jnp.where(counts, found.rho[0], jnp.float32(0))) / number
-        return jnp.where(jnp.any(counts), regret, jnp.nan)
-
-    return jax.lax.map(one, (weights, seeds, params))
+) -> Float[Array, ""]:
+    held = hasattr(params, "reserved")
+    params = params.replace(reserved=jnp.int32(1)) if held else params
+    drawn = pool.draw(env, params, _key(), (levels.COUNT,))
+    # Where some levels are kept for evaluation, only those were never trained on.
+    counts = pool.over_envs(env.reserved)(drawn) if held else jnp.ones(levels.COUNT, bool)
+    reference = evaluation.references(env, params, drawn, keys.key(0), discount)
+    policy = agent.policy(env, config, weights)
+    key = jax.random.fold_in(seed, STREAM)
+    found = evaluation.evaluate(env, params, policy, drawn, reference, key, discount)
+    counts &= ~jnp.isnan(found.rho[0])
+    number = jnp.maximum(jnp.sum(counts), 1).astype(jnp.float32)
+    regret = jnp.sum(jnp.where(counts, found.rho[0], jnp.float32(0))) / number
+    return jnp.where(jnp.any(counts), regret, jnp.nan)
 
 
 def _key() -> PRNGKeyArray:

@@ -74,22 +74,21 @@ def _measured(
     some = jax.tree.map(lambda leaf: leaf[..., :count], level_set.levels)
 
     @jax.jit
-    def measure(policies: known.Known, level_set: Any) -> evaluation.Evaluation:
-        reference = evaluation.references(env, params, level_set, keys.key(0), discount)
+    def measure(each: known.Known, level_set: Any, reference: Any) -> evaluation.Evaluation:
+        policy = known.policy(env, params, each, discount)
+        return evaluation.evaluate(env, params, policy, level_set, reference, keys.key(1), discount)
 
-        def one(each: known.Known) -> evaluation.Evaluation:
-            policy = known.policy(env, params, each, discount)
-            return evaluation.evaluate(
-                env, params, policy, level_set, reference, keys.key(1), discount
-            )
-
-        return jax.lax.map(one, policies)
-
+    refer = jax.jit(lambda own: evaluation.references(env, params, own, keys.key(0), discount))
+    # One call after another: see gmbench.runs.compiled.Compiled.evaluate_one.
+    each = [
+        jax.tree.map(lambda leaf, n=n: leaf[n], policies)
+        for n in range(jax.tree.leaves(policies)[0].shape[0])
+    ]
     with undefined_is_nan():
-        found = jax.tree.map(np.asarray, measure(policies, some))
+        reference = refer(some)
+        found = [jax.tree.map(np.asarray, measure(one, some, reference)) for one in each]
     exactly = env.exact and exact.can_evaluate(env, known.policy(env, params, policies, discount))
-    each = (jax.tree.map(lambda leaf, i=i: leaf[i], found) for i in range(len(found.outcome)))
-    return [summary.measurement(task, exactly, one, level_set) for one in each]
+    return [summary.measurement(task, exactly, one, level_set) for one in found]
 
 
 def _labelled(

@@ -112,3 +112,20 @@ def test_states_are_stored_with_any_generator(keys):
 def test_settings_that_cannot_be(changes, message):
     with pytest.raises(ValueError, match=message):
         begun(**changes)
+
+
+def test_agents_measured_side_by_side_are_measured_as_alone():
+    """Four on each of two devices, on every level, in every quantity."""
+    task = "CheeseCorner-v0", {"size": 7}, {}, "ppo", {}
+    plans = [check(RunSpec(*task, seed, 10_000)) for seed in range(8)]
+    together = Program(plans)
+    assert together.compiled.mesh.shape == {"runs": 2, "data": 1}
+    weights = together.weights(together.start())
+    found, _ = together.evaluate(weights, "anywhere")
+    alone = Program(plans[:1])
+    for seed in (2, 3, 7):
+        own = jax.tree.map(lambda leaf, n=seed: np.asarray(leaf)[n : n + 1], weights)
+        one, _ = alone.evaluate(own, "anywhere")
+        for name in ("rho", "choice", "pursuit"):
+            got, expected = getattr(found, name)[seed], getattr(one, name)[0]
+            np.testing.assert_allclose(got, expected, atol=1e-5, err_msg=f"{seed} {name}")

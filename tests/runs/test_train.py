@@ -288,5 +288,5 @@ def test_one_trace_trains_and_one_evaluates_every_distribution():
     for name in ("anywhere", "region2"):
         program.evaluate(weights, name)
     assert len(traced) == once > 0
-    assert program.compiled.evaluate._cache_size() == 1
+    assert program.compiled.evaluate_one._cache_size() == 1
     assert program.compiled.references._cache_size() == 1
