@@ -70,7 +70,7 @@ def learn(
             directions, optimiser = adam().update(gradients, optimiser)
         size = rates["lr"] * left
         moved = jax.tree.map(lambda w, d: w - size * d, weights, directions), optimiser
-        return _if_learned(batch[1], moved, carry), losses
+        return _if_learned(mitigation, batch[1], moved, carry), losses
 
     def epoch(carry: tuple[Any, Any], key: PRNGKeyArray) -> tuple[Any, Any]:
         order = jax.random.permutation(key, config.share).reshape(config.num_minibatches, -1)
@@ -88,9 +88,9 @@ def learn(
     return state, jax.tree.map(jnp.mean, losses)
 
 
-def _if_learned(steps: Step, moved: Any, carry: Any) -> Any:
-    """Keep weights and momentum as they are where no step may be learned from."""
-    if not steps.told:
+def _if_learned(mitigation: Mitigation, steps: Step, moved: Any, carry: Any) -> Any:
+    """Keep weights and momentum as they are where a source lets no step be learned from."""
+    if mitigation.levels is None or not mitigation.levels.rests:
         return moved
     any_learned = jnp.any(steps.live & steps.told.learn)
     return jax.tree.map(partial(jnp.where, any_learned), moved, carry)

@@ -70,11 +70,14 @@ class LevelSource(NamedTuple):
         draw: ``(key, state, params, count) -> (Drawn, state)``, before each rollout; ``count`` is
             static.
         update: ``(key, state, experience) -> state``, after each rollout.
+        rests: whether it draws rollouts that nothing is learned from: weights and momentum then
+            stay as they are.
     """
 
     init: Callable[[PRNGKeyArray, EnvParams], Any]
     draw: Callable[[PRNGKeyArray, Any, EnvParams, int], tuple[Drawn, Any]]
     update: Callable[[PRNGKeyArray, Any, Experience], Any]
+    rests: bool = False
 
 
 class Batch(NamedTuple):

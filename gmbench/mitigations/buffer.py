@@ -198,7 +198,7 @@ def curriculum(
             metrics["rank_correlation"] = rank_correlation(state.kept.score, regret, told)
         return metrics
 
-    return Mitigation(levels=LevelSource(init, draw, update), log=log)
+    return Mitigation(levels=LevelSource(init, draw, update, not learns_on_fresh), log=log)
 
 
 def entries(levels: Level, ids: Int[Array, " levels"]) -> Entries:

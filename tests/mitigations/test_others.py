@@ -131,7 +131,7 @@ def test_where_nothing_is_learned_momentum_rests_too(trained):
             learn = jnp.full(count, state < until)
             return Drawn(levels, jnp.zeros(count, jnp.int32), learn), state + 1
 
-        return LevelSource(lambda key, params: jnp.int32(0), draw, lambda key, s, e: s)
+        return LevelSource(lambda key, params: jnp.int32(0), draw, lambda key, s, e: s, rests=True)
 
     # Episodes last 6 steps and rollouts 16: after the next rollout no step of the first is left.
     _, early, _ = trained(Mitigation(levels=source(3)), updates=6)
