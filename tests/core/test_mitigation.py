@@ -67,9 +67,8 @@ def test_logs_merge():
 def experience(ids):
     blank = jnp.zeros(ids.shape, jnp.float32)
     no = jnp.zeros(ids.shape, bool)
-    return Experience(
-        ids, no, no, blank, blank, blank, blank, blank, blank[None], ids.astype(jnp.int32)
-    )
+    length, gamma = ids.astype(jnp.int32), jnp.float32(0.9)
+    return Experience(ids, no, no, blank, blank, blank, blank, blank, blank[None], length, gamma)
 
 
 @pytest.mark.parametrize("seed", range(5))
