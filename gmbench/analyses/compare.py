@@ -119,14 +119,14 @@ def _gmi(run: Run) -> float | None:
 def _summary(heading: str, methods: dict[str, Runs]) -> Table:
     columns = ("runs", "leaves the proxy", "reaches the goal", "gain", "regret less", "P", "tax")
     base = next(iter(methods.values()))
+    against = threshold(base, regret)
     lines = []
     for name, runs in methods.items():
-        goal = threshold(runs, regret)
+        goal = against if runs is base else threshold(runs, regret)
         cells: list[Cell] = [str(len(runs)), _words(threshold(runs, _gmi)), _words(goal)]
         if runs is base:
             cells += ["-"] * 4
         else:
-            against = threshold(base, regret)
             cells += [
                 _interval(gain(against, goal)) if against and goal else "too few runs",
                 paired(runs, base, regret),

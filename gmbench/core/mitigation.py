@@ -62,6 +62,12 @@ class Experience(NamedTuple):
     gamma: Float[Array, ""]
 
 
+def unchanged(key: PRNGKeyArray, state: Any, experience: Experience) -> Any:
+    """Return a level source's state as it is: of one that learns nothing from what was played."""
+    del key, experience
+    return state
+
+
 class LevelSource(NamedTuple):
     """Where training levels come from, with a state of its own (any pytree of arrays).
 
@@ -69,14 +75,14 @@ class LevelSource(NamedTuple):
         init: ``(key, params) -> state``.
         draw: ``(key, state, params, count) -> (Drawn, state)``, before each rollout; ``count`` is
             static.
-        update: ``(key, state, experience) -> state``, after each rollout.
+        update: ``(key, state, experience) -> state``, after each rollout; by default the same.
         rests: whether it draws rollouts that nothing is learned from: weights and momentum then
             stay as they are.
     """
 
     init: Callable[[PRNGKeyArray, EnvParams], Any]
     draw: Callable[[PRNGKeyArray, Any, EnvParams, int], tuple[Drawn, Any]]
-    update: Callable[[PRNGKeyArray, Any, Experience], Any]
+    update: Callable[[PRNGKeyArray, Any, Experience], Any] = unchanged
     rests: bool = False
 
 

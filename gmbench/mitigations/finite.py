@@ -17,7 +17,7 @@ from jaxtyping import PRNGKeyArray
 
 from gmbench.core import pool, registry
 from gmbench.core.env import Environment, Level
-from gmbench.core.mitigation import Drawn, Experience, LevelSource, Mitigation, Recipe
+from gmbench.core.mitigation import Drawn, LevelSource, Mitigation, Recipe
 from gmbench.core.params import EnvParams
 
 
@@ -41,11 +41,7 @@ def finite(env: Environment[Any, Any], config: Config) -> Mitigation:
         levels = jax.tree.map(lambda leaf: leaf[..., place], state)
         return Drawn(levels, place, jnp.ones(count, bool)), state
 
-    def update(key: PRNGKeyArray, state: Level, experience: Experience) -> Level:
-        del key, experience
-        return state
-
-    return Mitigation(levels=LevelSource(init, draw, update))
+    return Mitigation(levels=LevelSource(init, draw))
 
 
 registry.mitigation("finite")(Recipe(config=Config, make=finite))

@@ -16,7 +16,7 @@ from jaxtyping import PRNGKeyArray
 
 from gmbench.core import checks, pool, registry
 from gmbench.core.env import Environment
-from gmbench.core.mitigation import Drawn, Experience, LevelSource, Mitigation, Recipe
+from gmbench.core.mitigation import Drawn, LevelSource, Mitigation, Recipe
 from gmbench.core.params import EnvParams
 
 
@@ -53,11 +53,7 @@ def mixture(env: Environment[Any, Any], config: Config) -> Mitigation:
         levels = pool.draw(env, mixed, key, (count,))
         return Drawn(levels, jnp.full(count, -1, jnp.int32), jnp.ones(count, bool)), state
 
-    def update(key: PRNGKeyArray, state: tuple[()], experience: Experience) -> tuple[()]:
-        del key, experience
-        return state
-
-    return Mitigation(levels=LevelSource(init, draw, update))
+    return Mitigation(levels=LevelSource(init, draw))
 
 
 registry.mitigation("mixture")(Recipe(config=Config, make=mixture))

@@ -68,15 +68,11 @@ def oversample(env: Environment[Any, Any], config: Config) -> Mitigation:
         about = jnp.full(count, -1, jnp.int32), jnp.ones(count, bool)
         return Drawn(levels, *about), State(kept, met)
 
-    def update(key: PRNGKeyArray, state: State, experience: Experience) -> State:
-        del key, experience
-        return state
-
     def log(state: State, experience: Experience) -> Metrics:
         del experience
         return {"met": state.met.astype(jnp.float32)}
 
-    return Mitigation(levels=LevelSource(init, draw, update), log=log)
+    return Mitigation(levels=LevelSource(init, draw), log=log)
 
 
 def check(env: Environment[Any, Any], params: EnvParams) -> None:

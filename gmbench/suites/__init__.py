@@ -99,6 +99,8 @@ class Suite:
 
 LONG: Settings = {"gamma": 0.99, "gae_lambda": 0.95, "num_steps": 32}
 """For tasks whose rewards are many steps away: the quick defaults look 20 steps ahead."""
+CENTRED: Settings = {"network": "mlp"}
+"""For windows around the agent: there a fully connected layer already knows what is beside it."""
 
 
 def find(id: str) -> Suite:

@@ -1,10 +1,7 @@
 """GMB-cpu-v0: all tasks at their small size; overnight on two cores."""
 
 from gmbench.core import registry
-from gmbench.suites import LONG, Entry, Settings, Suite
-
-CENTRED: Settings = {"network": "mlp"}
-"""For windows around the agent: there a fully connected layer already knows what is beside it."""
+from gmbench.suites import CENTRED, LONG, Entry, Suite
 
 registry.suite("GMB-cpu-v0")(
     Suite(

@@ -2,10 +2,7 @@
 
 from gmbench.core import registry
 from gmbench.runs.spec import Stage
-from gmbench.suites import LONG, Entry, Settings, Suite
-
-CENTRED: Settings = {"network": "mlp"}
-"""For windows around the agent: there a fully connected layer already knows what is beside it."""
+from gmbench.suites import CENTRED, LONG, Entry, Suite
 
 registry.suite("GMB-cpu-v1")(
     Suite(
