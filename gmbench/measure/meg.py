@@ -32,9 +32,12 @@ from gmbench.core import pool
 from gmbench.core.env import Environment, Level
 from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
-from gmbench.measure import exact, likelihoods
+from gmbench.measure import exact
 from gmbench.measure.evaluation import EPISODES, mean_return
 
+RATIONALITY = tuple(2.0**power for power in range(-10, 5))
+"""Betas, as nats lost with every wasted step at a value of 1: beta is this / (1 - discount). The
+lowest are those of agents that hardly follow any goal."""
 LEAST = 0.1
 """Nats that optimal play must be ahead of random actions by, or the share says nothing."""
 DIFFERS = 1e-4
@@ -98,7 +101,7 @@ def references(
         levels: levels on the trailing axis.
         discount: below 1.
     """
-    betas = jnp.array(likelihoods.RATIONALITY, jnp.float32) / (1 - discount)
+    betas = jnp.array(RATIONALITY, jnp.float32) / (1 - discount)
     goals, count = len(env.goal_names), jax.tree.leaves(levels)[0].shape[-1]
     if not hasattr(env, "soft_values"):
         nothing = jnp.full((goals, count), jnp.nan, jnp.float32)

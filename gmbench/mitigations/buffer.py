@@ -77,8 +77,8 @@ class State(NamedTuple):
     kind: Int[Array, ""]
 
 
-Score = Callable[[Experience, Entries], tuple[Float[Array, " levels"], Bool[Array, " levels"]]]
-"""``(experience, entries) -> (score, whether the rollout showed one)`` of each level."""
+Score = Callable[[Experience, Entries], Float[Array, " levels"]]
+"""``(experience, entries) -> score`` of each level that the rollout was on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +95,9 @@ class Config:
     """Levels that are kept."""
     fresh: int = 256
     """Different levels in a rollout that is not a replay."""
+    audit: bool = False
+    """Solve every fresh level, whatever the score, and log the score's rank correlation with exact
+    regret over the buffer. It changes no training."""
 
     def __post_init__(self) -> None:
         """Refuse what is no probability, and a buffer smaller than what comes in."""
@@ -124,8 +127,16 @@ def curriculum(
         score: of the levels.
         learns_on_fresh: whether steps on levels that are not replayed enter the loss.
         edits: how often each replayed level is edited, in a rollout that follows the replay.
-        optimal: whether each level's optimal return is computed.
+        optimal: whether the score needs each level's optimal return.
+
+    Raises:
+        Refused: where that is asked for in a task of which no optimum is known.
     """
+    if (optimal or config.audit) and not env.exact:
+        name = type(getattr(env, "unwrapped", env)).__name__
+        said = "score: oracle" if optimal else "audit: True"
+        raise checks.Refused(f"{said} needs a task whose optimum is known, {name} has none")
+    optimal |= config.audit
 
     def init(key: PRNGKeyArray, params: EnvParams) -> State:
         blank = pool.draw(env, params, key, (config.size,))
@@ -176,8 +187,8 @@ def curriculum(
         if optimal:
             fresh = fresh._replace(best=optimal_returns(env, fresh.levels, experience.gamma))
         both = seen(_joined(state.kept, fresh), experience, state.clock)
-        scored, told = score(experience, both)
-        both = both._replace(score=jnp.where(told, scored, both.score))
+        scored = jnp.where(both.played == state.clock, score(experience, both), both.score)
+        both = both._replace(score=scored)
         kept, fresh = chosen(both, config.size)
         return state._replace(kept=kept, fresh=fresh)
 

@@ -36,17 +36,7 @@ class Config(buffer.Config):
 
 
 def plr(env: Environment[Any, Any], config: Config, *, robust: bool, edits: int = 0) -> Mitigation:
-    """Return the mitigation.
-
-    Raises:
-        Refused: for exact regret in a task of which no optimum is known.
-    """
-    if config.score == "oracle" and not env.exact:
-        name = type(getattr(env, "unwrapped", env)).__name__
-        raise checks.Refused(
-            f"score: oracle needs a task whose optimum is known, {name} has none (allowed: "
-            f"{', '.join(name for name in SCORES if name != 'oracle')})"
-        )
+    """Return the mitigation."""
     return buffer.curriculum(
         env,
         config,

@@ -1,58 +1,64 @@
 """What makes a level worth replaying: estimates of regret, and exact regret where it can be had.
 
-Each takes what a rollout showed and what is known of each level, and returns a score and whether
-the rollout showed one. Regret is what the optimal policy would have earned from the start of the
-level, less what the agent did; all but ``oracle`` estimate it from the agent's own experience.
+Each takes what a rollout showed and what is known of each level, and returns the score of the
+levels that the rollout was on (of others it means nothing). Regret is what the optimal policy would
+have earned from the start of the level, less what the agent did; all but ``oracle`` estimate it
+from the agent's own experience.
 """
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from gmbench.core.mitigation import Experience, per_level
-from gmbench.mitigations.buffer import Entries, Score
+from gmbench.mitigations.buffer import UNSCORED, Entries, Score
 
-Scores = tuple[Float[Array, " levels"], Bool[Array, " levels"]]
+Scores = Float[Array, " levels"]
 
 
 def absolute_gae(experience: Experience, levels: Entries) -> Scores:
     """Mean size of the advantages (Jiang et al. 2021, 2010.03934, section 3.1: L1 value loss)."""
-    size = jnp.abs(experience.advantage)
-    mean, _, number = per_level(experience, size, experience.live, levels.ids)
-    return mean, number > 0
+    return per_level(experience, jnp.abs(experience.advantage), experience.live, levels.ids)[0]
 
 
 def positive_value_loss(experience: Experience, levels: Entries) -> Scores:
     """Mean of the advantages' positive parts (Jiang et al. 2021, arXiv 2110.02439, section 5)."""
     positive = jnp.maximum(experience.advantage, 0)
-    mean, _, number = per_level(experience, positive, experience.live, levels.ids)
-    return mean, number > 0
+    return per_level(experience, positive, experience.live, levels.ids)[0]
 
 
 def maxmc(experience: Experience, levels: Entries) -> Scores:
     """Highest return so far, less the mean value (Jiang et al. 2021, 2110.02439, section 5)."""
-    value, _, number = per_level(experience, experience.value, experience.live, levels.ids)
-    return levels.highest - value, (number > 0) & (levels.episodes > 0)
+    value, _, _ = per_level(experience, experience.value, experience.live, levels.ids)
+    return _once_ended(levels, levels.highest - value)
 
 
 def max_latest(experience: Experience, levels: Entries) -> Scores:
     """Highest return so far, less the latest (Abdel Sadek et al. 2025, 2507.03068, section 4)."""
-    return levels.highest - levels.latest, _ended(experience, levels)
+    del experience
+    return _once_ended(levels, levels.highest - levels.latest)
 
 
 def oracle(experience: Experience, levels: Entries) -> Scores:
     """Exact regret: the optimal return, less the latest; costs a solution of every fresh level."""
-    return levels.best - levels.latest, _ended(experience, levels)
+    del experience
+    return _once_ended(levels, levels.best - levels.latest)
 
 
 def learnability(experience: Experience, levels: Entries) -> Scores:
     """Share p of the episodes solved, times 1 - p (Rutherford et al. 2024, arXiv 2408.15099)."""
+    del experience
     share = levels.solved / jnp.maximum(levels.episodes, 1)
-    return share * (1 - share), _ended(experience, levels)
+    return _once_ended(levels, share * (1 - share))
 
 
-def _ended(experience: Experience, levels: Entries) -> Bool[Array, " levels"]:
-    _, _, number = per_level(experience, experience.reward, experience.ended, levels.ids)
-    return number > 0
+def least_return(experience: Experience, levels: Entries) -> Scores:
+    """The latest return, negated: the adversary of maximin, which only wants the agent to fail."""
+    del experience
+    return _once_ended(levels, -levels.latest)
+
+
+def _once_ended(levels: Entries, score: Scores) -> Scores:
+    return jnp.where(levels.episodes > 0, score, UNSCORED)
 
 
 SCORES: dict[str, Score] = {
@@ -62,5 +68,6 @@ SCORES: dict[str, Score] = {
     "max_latest": max_latest,
     "oracle": oracle,
     "learnability": learnability,
+    "least_return": least_return,
 }
 """By the names that settings have."""

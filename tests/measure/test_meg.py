@@ -87,6 +87,20 @@ def test_noise_lowers_it(levels, reference):
     assert shares[-1] > 0.05
 
 
+def test_the_grid_of_betas_costs_little_also_of_very_noisy_agents(monkeypatch, levels, reference):
+    few = jax.tree.map(lambda leaf: leaf[..., :64], levels)
+    noisy = [known.script(few, mixed(greedy("dish"), random)) for random in (0.9, 0.97)]
+    reference = reference._replace(
+        **{name: getattr(reference, name)[..., :64] for name in ("soft", "optimal", "coincide")}
+    )
+    coarse = [float(exactly(each, reference).nats[2]) for each in noisy]
+    monkeypatch.setattr(meg, "RATIONALITY", tuple(np.geomspace(2**-14, 16, 60).tolist()))
+    fine = jax.jit(lambda levels: meg.references(ENV, levels, DISCOUNT))(few)
+    exact_nats = [float(exactly(each, fine).nats[2]) for each in noisy]
+    assert min(exact_nats) > 0
+    np.testing.assert_allclose(coarse, exact_nats, rtol=0.1)
+
+
 def test_it_is_what_the_definition_says():
     """Step by step on one level: log-probabilities of the soft policy, weighed by visits."""
     level = jax.tree.map(lambda leaf: leaf[..., 0], known.draw(ENV, 1, seed=4))

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 
 from gmbench.core import pool, registry
 from gmbench.core.checks import Refused
@@ -27,12 +28,13 @@ def experience(key, ids):
     """Return random steps on some levels; episodes end on and off."""
     keys = jax.random.split(key, 8)
     shape = (STEPS, ENVS)
-    ended = jax.random.uniform(keys[0], shape) < 0.3
+    live = jax.random.uniform(keys[4], shape) < 0.9
+    ended = (jax.random.uniform(keys[0], shape) < 0.3) & live
     earned = (jax.random.uniform(keys[1], shape) < 0.5) & ended
     discounted = jnp.round(jax.random.uniform(keys[2], shape), 1) * earned.astype(jnp.float32)
     return Experience(
         ids=jax.random.choice(keys[3], ids, shape),
-        live=jax.random.uniform(keys[4], shape) < 0.9,
+        live=live,
         ended=ended,
         reward=discounted,
         value=jax.random.uniform(keys[5], shape),
@@ -112,23 +114,22 @@ class Reference:
             entry["episodes"] += len(ended)
             entry["solved"] += sum(own["solved"] for own in ended)
         entry["best"] = best.get(entry["id"], entry.get("best"))
-        found = self.score(entry, live, ended)
+        found = self.score(entry, live)
         if found is not None:
             entry["score"] = np.float32(found)
 
 
 BY_HAND = {
-    "absolute_gae": lambda e, live, ended: live and np.mean([abs(s["advantage"]) for s in live]),
-    "positive_value_loss": lambda e, live, ended: (
-        live and np.mean([max(s["advantage"], 0) for s in live])
-    ),
-    "maxmc": lambda e, live, ended: (
-        live and e["episodes"] and e["highest"] - np.mean([s["value"] for s in live])
-    ),
-    "max_latest": lambda e, live, ended: ended and e["highest"] - e["latest"],
-    "oracle": lambda e, live, ended: ended and e["best"] - e["latest"],
-    "learnability": lambda e, live, ended: ended and (p := e["solved"] / e["episodes"]) * (1 - p),
+    "absolute_gae": lambda e, live: np.mean([abs(s["advantage"]) for s in live]),
+    "positive_value_loss": lambda e, live: np.mean([max(s["advantage"], 0) for s in live]),
+    "maxmc": lambda e, live: e["highest"] - np.mean([s["value"] for s in live]),
+    "max_latest": lambda e, live: e["highest"] - e["latest"],
+    "oracle": lambda e, live: e["best"] - e["latest"],
+    "learnability": lambda e, live: (p := e["solved"] / e["episodes"]) * (1 - p),
+    "least_return": lambda e, live: -e["latest"],
 }
+FROM_STEPS = ("absolute_gae", "positive_value_loss")
+"""Scores that need no episode to have ended."""
 
 
 @pytest.mark.parametrize("name", by_day(list(SCORES), "max_latest", "oracle"))
@@ -136,10 +137,9 @@ def test_levels_and_scores_are_those_of_a_replay_in_python(name):
     """Of a hundred thousand steps; which of equally good levels stays is left open."""
     assert set(BY_HAND) == set(SCORES)
 
-    def score(entry, live, ended):
-        told = (live and entry["episodes"]) if name == "maxmc" else ended
-        told = live if name in ("absolute_gae", "positive_value_loss") else told
-        return BY_HAND[name](entry, live, ended) if told else None
+    def score(entry, live):
+        told = live and (entry["episodes"] or name in FROM_STEPS)
+        return BY_HAND[name](entry, live) if told else None
 
     made = plr.plr(ENV, plr.Config(size=32, fresh=16, score=name), robust=True)
     last, (before, _, seen) = played(made)
@@ -202,16 +202,28 @@ def entries_of(scores, played):
     )
 
 
+@jax.jit
+def _weights(scores, played, clock, temperature, staleness):
+    config = plr.Config()
+    object.__setattr__(config, "temperature", temperature)  # traced, so not checked
+    object.__setattr__(config, "staleness", staleness)
+    return buffer.replay_weights(entries_of(scores, played), clock.astype(jnp.int32), config)
+
+
+def weights(scores, played, *rest):
+    given = (scores, played, *rest)
+    return _weights(*(jnp.asarray(each, jnp.float32) for each in given))
+
+
 def test_replay_probabilities_are_those_of_the_paper():
     generator = np.random.default_rng(0)
+    count, clock = 12, 40
     for _ in range(50):
-        count, clock = 12, 40
         scores = generator.permutation(count).astype(float)
         scores[generator.random(count) < 0.2] = -np.inf
         played = generator.integers(0, clock + 1, count)
         temperature, staleness = generator.uniform(0.1, 1), generator.uniform()
-        config = plr.Config(temperature=temperature, staleness=staleness)
-        found = buffer.replay_weights(entries_of(scores, played), jnp.int32(clock), config)
+        found = weights(scores, played, clock, temperature, staleness)
         full = [n for n in range(count) if np.isfinite(scores[n])]
         ranked = sorted(full, key=lambda n: -scores[n])
         by_rank = {n: (1 / rank) ** (1 / temperature) for rank, n in enumerate(ranked, 1)}
@@ -227,12 +239,11 @@ def test_replay_probabilities_are_those_of_the_paper():
 
 
 def test_a_level_just_played_is_not_stale():
-    config = plr.Config(staleness=1.0)
-    kept = entries_of([1.0, 2.0, 3.0], [7, 5, 7])
-    found = buffer.replay_weights(kept, jnp.int32(7), config)
-    np.testing.assert_allclose(found, [0, 1, 0], atol=1e-6)
-    none = buffer.replay_weights(entries_of([-np.inf] * 3, [0, 0, 0]), jnp.int32(7), config)
-    np.testing.assert_array_equal(none, [0, 0, 0])
+    unscored = [-np.inf] * 9
+    found = weights([1.0, 2.0, 3.0, *unscored], [7, 5, 7, *[0] * 9], 7, 0.1, 1.0)
+    np.testing.assert_allclose(found[:3], [0, 1, 0], atol=1e-6)
+    none = weights([*unscored, *[-np.inf] * 3], [0] * 12, 7, 0.1, 1.0)
+    np.testing.assert_array_equal(none, [0] * 12)
 
 
 def test_exact_regret_of_an_optimal_agent_is_nothing_and_never_less():
@@ -252,16 +263,33 @@ def test_exact_regret_of_an_optimal_agent_is_nothing_and_never_less():
 
 
 def test_rank_correlation_is_spearmans():
-    from scipy.stats import spearmanr
-
     generator = np.random.default_rng(1)
     for _ in range(20):
         one, other = generator.integers(0, 8, (2, 30)).astype(np.float32)
         where = generator.random(30) < 0.7
         found = buffer.rank_correlation(jnp.asarray(one), jnp.asarray(other), jnp.asarray(where))
-        np.testing.assert_allclose(found, spearmanr(one[where], other[where]).statistic, atol=1e-5)
+        np.testing.assert_allclose(
+            found, scipy.stats.spearmanr(one[where], other[where]).statistic, atol=1e-5
+        )
     alike = jnp.zeros(30)
     assert buffer.rank_correlation(alike, alike, alike == 0) == 0
+
+
+def test_an_audit_tells_how_a_score_ranks_and_changes_nothing_else():
+    plain, audited = (
+        plr.plr(ENV, plr.Config(size=32, fresh=16, score="max_latest", audit=audit), robust=True)
+        for audit in (False, True)
+    )
+    (one, _), (other, (_, _, seen)) = played(plain, 20), played(audited, 20)
+    jax.tree.map(
+        np.testing.assert_array_equal, one.kept._replace(best=0), other.kept._replace(best=0)
+    )
+    given = jax.tree.map(jnp.asarray, (other, jax.tree.map(lambda leaf: leaf[-1], seen)))
+    assert "rank_correlation" not in jax.eval_shape(plain.log, *given)
+    found = jax.jit(audited.log)(*given)["rank_correlation"]
+    regret = other.kept.best - other.kept.latest
+    expected = scipy.stats.spearmanr(other.kept.score, regret).statistic
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_accel_edits_what_was_just_replayed():
@@ -315,3 +343,5 @@ def test_exact_regret_is_refused_where_no_optimum_is_known():
     recipe = registry.make_mitigation("robust_plr")
     with pytest.raises(Refused, match=r"score: oracle needs .* MonsterGridworld has none"):
         recipe.make(env, recipe.config(score="oracle"))
+    with pytest.raises(Refused, match=r"audit: True needs .* MonsterGridworld has none"):
+        recipe.make(env, recipe.config(audit=True))

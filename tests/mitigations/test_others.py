@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from gmbench.core import pool, registry
 from gmbench.core.checks import Refused
 from gmbench.core.mitigation import Batch, Drawn, LevelSource, Mitigation
-from gmbench.mitigations import augment
+from gmbench.mitigations import augment, buffer, novelty
 from gmbench.runs.program import Program
 from gmbench.runs.spec import RunSpec, check
 from tests.marks import by_day
@@ -17,7 +17,8 @@ from tests.marks import by_day
 ENV = registry.make("CheeseCorner-v0", size=5).env
 PARAMS = ENV.default_params.override(alpha=0.1)
 NAMES = registry.MITIGATIONS.names()
-SMALL = {name: f"{name}:size=32,fresh=16" for name in ("plr", "robust_plr", "accel", "sfl")}
+BUFFERS = ("plr", "robust_plr", "accel", "sfl", "maximin", "novelty")
+SMALL = {name: f"{name}:size=32,fresh=16" for name in BUFFERS}
 
 
 def made(name, **settings):
@@ -138,6 +139,31 @@ def test_where_nothing_is_learned_momentum_rests_too(trained):
     _, late, _ = trained(Mitigation(levels=source(3)), updates=9)
     jax.tree.map(np.testing.assert_array_equal, early.weights, late.weights)
     jax.tree.map(np.testing.assert_array_equal, early.optimiser, late.optimiser)
+
+
+def test_learning_stops_when_levels_are_solved_and_not_before(trained):
+    stop = made("early_stop", solved=0.0, patience=3)  # whatever is earned will do
+    _, early, metrics = trained(stop, updates=8)
+    _, late, _ = trained(stop, updates=12)
+    assert metrics["mitigation/stopped"].tolist() == [0, 0, 1, 1, 1, 1, 1, 1]
+    # The first rollout after it still holds steps of episodes begun before.
+    jax.tree.map(np.testing.assert_array_equal, early.weights, late.weights)
+    _, _, metrics = trained(made("early_stop", solved=1.0, patience=1), updates=8)
+    assert not metrics["mitigation/stopped"].any()
+
+
+def test_novelty_is_the_distance_to_the_nearest_other_level():
+    levels = pool.draw(ENV, PARAMS, jax.random.key(0), (6,))
+    entries = buffer.entries(levels, jnp.array([0, 1, -2, 3, 4, 5]))
+    found = np.asarray(jax.jit(novelty.nearest)(entries))
+    leaves = [np.asarray(leaf).reshape(-1, 6) for leaf in jax.tree.leaves(levels)]
+    flat = np.concatenate([leaf.astype(int) for leaf in leaves])
+    named = [0, 1, 3, 4, 5]
+    for own in range(6):
+        expected = min((flat[:, own] != flat[:, other]).mean() for other in named if other != own)
+        assert found[own] == pytest.approx(expected)
+    alone = buffer.entries(levels, jnp.array([0, -1, -2, -3, -4, -5]))
+    assert jax.jit(novelty.nearest)(alone)[0] == 0
 
 
 @pytest.mark.parametrize("name", by_day(NAMES, "accel", "oversample"))
