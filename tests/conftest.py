@@ -21,7 +21,7 @@ KEEP_ALL = {
 """What one worker or subprocess compiles, however small, the others need not compile again."""
 QUICK = (
     "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
-    " --xla_backend_optimization_level=1"
+    " --xla_backend_optimization_level=0"
 )
 """XLA's flags that compile in half the time, for tests that mostly compile."""
 

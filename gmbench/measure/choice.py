@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int8, PRNGKeyArray
 
 from gmbench.core import pool
 from gmbench.core.env import Environment, EnvState, Level
@@ -58,10 +58,28 @@ def balance(parting: Parting) -> Float[Array, "proxies levels"]:
     return jnp.where(told, parting.leaning / jnp.where(told, parting.visits, 1), jnp.nan)
 
 
+def leanings(
+    env: Any, level: Level, discount: Float[Array, ""]
+) -> Int8[Array, "states actions proxies"]:
+    """Return what each action says of each proxy where the proxy parts from the intended goal.
+
+    1 if it is optimal for the proxy, -1 if for the intended goal, 0 if for neither; 0 throughout in
+    states in which they do not part. The same for every agent.
+
+    Args:
+        env: an environment that lists its states.
+        level: one level.
+        discount: of values.
+    """
+    table = env.table(level)
+    return _leanings(optimal_actions(table, optimal_values(table, discount), discount), axis=1)
+
+
 def expected(
     env: Any,
     policy: Float[Array, "states actions"],
     level: Level,
+    leaning: Int8[Array, "states actions proxies"],
     discount: Float[Array, ""],
     reached: Bool[Array, " states"] | None = None,
 ) -> Parting:
@@ -71,13 +89,12 @@ def expected(
         env: an environment that lists its states.
         policy: action probabilities in every state (:func:`gmbench.measure.exact.acts`).
         level: one level.
-        discount: of values and visits.
+        leaning: its :func:`leanings`.
+        discount: of visits.
         reached: the states that play can come to, if known.
     """
     table = env.table(level)
-    best = optimal_actions(table, optimal_values(table, discount), discount)
-    parts, leaning = _parts(best, policy[..., None], axis=1)
-    sums = jnp.concatenate([jnp.where(parts, leaning, 0), parts.astype(jnp.float32)], axis=-1)
+    sums = jnp.concatenate(_leant(leaning, policy[..., None], axis=1), axis=-1)
     # Once either goal can earn nothing more, they part no more.
     ends = table.ends[..., :1] | table.ends[..., 1:]
     shape = (*table.after.shape, sums.shape[-1])
@@ -105,8 +122,9 @@ def sampled(
     def update(carry: tuple[Any, ...], moment: rollouts.Moment) -> tuple[Any, ...]:
         memory, factor, leaning, visits = carry
         best, memory = optimal(memory, moment.states)
-        parts, leans = _parts(jnp.moveaxis(best, 0, 1), jnp.exp(moment.log_probs)[:, None], axis=0)
-        weight = jnp.where(parts & moment.live[None], factor, jnp.float32(0))
+        leaning_here = _leanings(jnp.moveaxis(best, 0, 1), axis=0)
+        leans, parts = _leant(leaning_here, jnp.exp(moment.log_probs)[:, None], axis=0)
+        weight = jnp.where(moment.live[None], factor * parts, 0)
         # What a policy would do in a state that does not count may be anything, NaN included.
         leaning = leaning + jnp.where(weight > 0, weight * leans, 0)
         return memory, factor * discount, leaning, visits + weight
@@ -117,24 +135,33 @@ def sampled(
     return Parting(*rollouts.fold(env, params, policy, levels, key, steps, update, first)[2:])
 
 
-def _parts(
-    best: Bool[Array, "..."], policy: Float[Array, "..."], axis: int
-) -> tuple[Bool[Array, "..."], Float[Array, "..."]]:
-    """Return where each proxy parts from the intended goal, and how a policy leans there.
+def _leanings(best: Bool[Array, "..."], axis: int) -> Int8[Array, "..."]:
+    """Return :func:`leanings` of which actions are optimal.
 
     Args:
-        best: which actions are optimal; goals lie on the axis behind the actions' in sampled
-            episodes, on the last in listed states.
-        policy: probabilities of the actions, with an axis of 1 for the goals.
+        best: with the actions on ``axis`` and the goals on the one behind it.
         axis: of the actions.
     """
-    goals = axis + 1
-    intended = jax.lax.slice_in_dim(best, 0, 1, axis=goals)
-    proxies = jax.lax.slice_in_dim(best, 1, None, axis=goals)
-    parts = ~jnp.any(intended & proxies, axis=axis)
+    intended = jax.lax.slice_in_dim(best, 0, 1, axis=axis + 1)
+    proxies = jax.lax.slice_in_dim(best, 1, None, axis=axis + 1)
+    parts = ~jnp.any(intended & proxies, axis=axis, keepdims=True)
+    return jnp.where(parts, proxies.astype(jnp.int8) - intended.astype(jnp.int8), jnp.int8(0))
+
+
+def _leant(
+    leaning: Int8[Array, "..."], policy: Float[Array, "..."], axis: int
+) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    """Return how a policy leans in each state, and 1 where a proxy parts from the intended goal.
+
+    Args:
+        leaning: :func:`leanings`.
+        policy: probabilities of the actions, with an axis of 1 for the proxies.
+        axis: of the actions.
+    """
     # Not a product: where a probability is NaN, so is the result only if its action matters.
-    chosen = jnp.where(proxies, policy, 0) - jnp.where(intended, policy, 0)
-    return parts, jnp.sum(chosen, axis=axis)
+    chosen = jnp.where(leaning > 0, policy, 0) - jnp.where(leaning < 0, policy, 0)
+    parts = jnp.any(leaning != 0, axis=axis)
+    return jnp.sum(chosen, axis=axis), parts.astype(jnp.float32)
 
 
 Optimal = Callable[[Any, EnvState], tuple[Bool[Array, "goals actions levels"], Any]]

@@ -37,6 +37,7 @@ class References(NamedTuple):
         most: what each goal can earn at most, without discount.
         decoys: the cells of the placebo goals, one for each proxy.
         reached: which states play can come to, of those listed; none where states cannot be.
+        leaning: what actions in them say of each proxy (:func:`gmbench.measure.choice.leanings`).
     """
 
     optimal: Float[Array, "goals levels"]
@@ -45,6 +46,7 @@ class References(NamedTuple):
     most: Float[Array, "goals levels"]
     decoys: Bool[Array, "decoys rows cols levels"]
     reached: Bool[Array, "states levels"]
+    leaning: Int8[Array, "states actions proxies levels"]
 
 
 class Evaluation(NamedTuple):
@@ -92,8 +94,10 @@ def references(
     decoys = decoys_for(env, levels, key_decoys)
     random = uniform_policy(env)
     reached = jnp.zeros((0, decoys.shape[-1]), bool)
+    leaning = jnp.zeros((0, env.num_actions, len(env.goal_names) - 1, decoys.shape[-1]), jnp.int8)
     if exact.can_evaluate(env, random):
         reached = exact.reachable(env, levels)
+        leaning = pool.over_envs(lambda level: choice.leanings(env, level, discount))(levels)
         uniform = exact.evaluate(env, random, levels, discount, decoys, reached)
     else:
         uniform = mean_return(
@@ -107,7 +111,7 @@ def references(
     if hasattr(env, "table"):
         serve = pool.over_envs(lambda level, cells: pursuit.served(env, level, cells, discount))
         served = serve(levels, decoys)
-    return References(best, uniform, served, at_most, decoys, reached)
+    return References(best, uniform, served, at_most, decoys, reached, leaning)
 
 
 def achievable(
@@ -235,13 +239,14 @@ def _computed(
     """Return a memoryless policy's values and choices, exactly."""
 
     def single(
-        acts: Array, level: Level, cells: Bool[Array, "decoys rows cols"], reached: Array
-    ) -> tuple[Any, choice.Parting]:
+        acts: Array, level: Level, cells: Array, reached: Array, leaning: Array
+    ) -> tuple[Array, choice.Parting]:
         values = env.policy_values(acts, level, cells, discount, reached)
-        return values, choice.expected(env, acts, level, discount, reached)
+        return values, choice.expected(env, acts, level, leaning, discount, reached)
 
     acts = exact.acts(env, policy, levels, reference.reached)
-    return pool.over_envs(single)(acts, levels, reference.decoys, reference.reached)
+    known = reference.decoys, reference.reached, reference.leaning
+    return pool.over_envs(single)(acts, levels, *known)
 
 
 def _parting(

@@ -125,12 +125,16 @@ def test_it_is_what_the_definition_says(id):
 
     everywhere = jnp.ones((env.states, 12), bool)
     acts = jax.jit(lambda levels: exact.acts(env, policy, levels, everywhere))(few)
-    parting = jax.jit(
-        pool.over_envs(lambda acts, level: choice.expected(env, acts, level, DISCOUNT))
-    )(acts, few)
+
+    @jax.jit
+    @pool.over_envs
+    def expected(acts, level):
+        return choice.expected(env, acts, level, choice.leanings(env, level, DISCOUNT), DISCOUNT)
+
+    parting = expected(acts, few)
     found = np.asarray(choice.balance(parting))[0]
-    expected = [by_hand(env, one(few, i), acts[..., i]) for i in range(12)]
-    np.testing.assert_allclose(found, expected, atol=2e-3)
+    defined = [by_hand(env, one(few, i), acts[..., i]) for i in range(12)]
+    np.testing.assert_allclose(found, defined, atol=2e-3)
     assert np.unique(np.round(found, 3)).size > 6
 
 

@@ -152,8 +152,8 @@ def test_missing_package_names_the_extra(tmp_path, refused, monkeypatch, package
 @pytest.mark.parametrize(
     ("runs", "most", "lanes", "sizes"),
     [
-        (1000, 64, 1, [63] * 15 + [55]),
-        (1000, 64, 2, [64] * 15 + [40]),
+        (100, 16, 1, [15] * 6 + [10]),
+        (100, 16, 2, [16] * 6 + [4]),
         (5, 64, 2, [5]),
         (7, 3, 1, [3, 3, 1]),
         (3, 1, 4, [1, 1, 1]),
