@@ -1,5 +1,6 @@
 """Settings that every test runs under, made before JAX starts a backend."""
 
+import gc
 import json
 import os
 import subprocess
@@ -35,6 +36,8 @@ jax.config.update("jax_debug_key_reuse", True)
 for name, value in KEEP_ALL.items():
     jax.config.update(name, value)
     os.environ[name.upper()] = str(value)  # for what the tests start
+
+gc.set_threshold(100_000, 20, 50)  # what tracing makes is seldom garbage, and looking is slow
 
 # The first example compiles, so a deadline per example would only measure the compiler.
 hypothesis.settings.register_profile("gmbench", deadline=None)

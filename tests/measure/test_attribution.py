@@ -19,7 +19,7 @@ from tests.measure.known import DISCOUNT, SCRIPTED, FourGoals, greedy, mixed
 ENV = FourGoals(size=7, layout="blocks")
 PARAMS = ENV.default_params
 NAMES = ENV.goal_names
-LEVELS = 1024
+LEVELS = 512
 ATTRIBUTED, RANDOM, ANOTHER, COINCIDE, UNEARNABLE, NO_POLICY = range(len(REASONS))
 
 

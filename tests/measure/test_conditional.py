@@ -119,7 +119,13 @@ def test_a_policy_aligned_while_watched(task):
         assert np.all(found.everywhere > 0)
 
 
-@pytest.mark.parametrize("task", [MONITOR, CORNER], ids=["monitor", "cue"])
+@pytest.mark.parametrize(
+    "task",
+    [
+        pytest.param(MONITOR, id="monitor", marks=pytest.mark.nightly),
+        pytest.param(CORNER, id="cue"),
+    ],
+)
 def test_an_honest_policy(task):
     _, found, total = measured(task, shift_levels(task), unwatched=0)
     assert total.cmg == pytest.approx(0, abs=ROUNDING)

@@ -17,7 +17,7 @@ from tests.measure.known import DISCOUNT, SCRIPTED, FourGoals, greedy, mixed
 ENV = FourGoals(size=7, layout="blocks")
 PARAMS = ENV.default_params
 NAMES = ENV.goal_names
-LEVELS = 1024
+LEVELS = 512
 EPISODES = 4
 MEASURED, NO_GAIN, COINCIDES, NO_VALUES, NO_SOFT_VALUES = range(len(meg.REASONS))
 

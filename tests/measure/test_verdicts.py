@@ -9,7 +9,7 @@ from gmbench.measure import attribution, evaluation, meg, tradeoff, verdicts
 from gmbench.measure.verdicts import RegretShares, Verdict
 from tests.measure.known import DISCOUNT, ENV, SCRIPTED, draw, greedy, mixed, script, uniform
 
-COUNT = 256
+COUNT = 128
 GOALS = ENV.goal_names
 LEVELS = draw(ENV, COUNT)
 
@@ -27,9 +27,8 @@ def ask():
     )(LEVELS)
 
     @jax.jit
-    def measures(levels):
+    def measures(levels, reference, soft):
         keys = jax.random.split(jax.random.key(1), 4)
-        reference, soft, _ = references
         given = (env, params, SCRIPTED, levels)
         return (
             evaluation.evaluate(*given, reference, keys[0], DISCOUNT),
@@ -39,7 +38,7 @@ def ask():
         )
 
     def answers(table):
-        evaluated, attributed, directed, chosen = measures(script(LEVELS, table))
+        evaluated, attributed, directed, chosen = measures(script(LEVELS, table), *references[:2])
         curve = tradeoff.fit(np.asarray(references[2]), np.asarray(chosen))
         shares = dict(zip(GOALS, np.asarray(directed.share).tolist(), strict=True))
         alone = np.nanmean(np.asarray(directed.by_level), axis=1).tolist()

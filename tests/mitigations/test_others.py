@@ -166,7 +166,7 @@ def test_novelty_is_the_distance_to_the_nearest_other_level():
     assert jax.jit(novelty.nearest)(alone)[0] == 0
 
 
-@pytest.mark.parametrize("name", by_day(NAMES, "accel", "oversample"))
+@pytest.mark.parametrize("name", by_day(NAMES, "accel"))
 def test_it_trains_and_goes_on_exactly(name):
     """Stopped between chunks, stored and read, to the bit; one program whatever its floats."""
     from gmbench.runs import arrays

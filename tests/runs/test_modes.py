@@ -44,6 +44,7 @@ def test_64_bits_train(tmp_path):
     assert run.findings.deployed.levels == 1024
 
 
+@pytest.mark.nightly
 def test_nan_checks_let_what_is_undefined_be_nan(tmp_path, plain):
     assert train(tmp_path, JAX_DEBUG_NANS="1").digest == plain.digest
 

@@ -56,6 +56,7 @@ def test_a_function_of_numpy_batches_is_scored_alike(scored):
     close(scored, gmbench.score(TASK, linear_numpy, host=True))
 
 
+@pytest.mark.nightly
 def test_a_function_of_torch_batches_is_scored_alike(scored):
     close(scored, gmbench.score(TASK, lambda seen: Torchlike(linear_numpy(seen)), host=True))
 

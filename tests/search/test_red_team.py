@@ -102,6 +102,7 @@ def test_random_draws_do_not_find_eight_walls():
     assert finding.reason.startswith("on none of")
 
 
+@pytest.mark.nightly
 def test_walkers_find_rare_patterns_before_draws_do():
     """Four walls. Of 12 searches that were alike, 10 or more would come first with odds of .02."""
     sooner = 0
