@@ -87,9 +87,10 @@ class ConvMLP(nn.Module):
 class ConvGRU(nn.Module):
     """One 3x3 convolution and a hidden layer, then a gated recurrent unit that the heads read.
 
-    Called with ``(memory f32[units, *batch], observation)``, it returns ``(logits, value,
-    memory)``. Its three parts can be applied apart, so that a sequence is encoded and read in one
-    go and only remembered step by step.
+    A recurrent network: called with ``(memory, observation)``, it returns ``(logits, value,
+    memory)``; its memory, any pytree with the batch behind, is begun by ``blank``. Its three parts
+    can be applied apart, so that a sequence is encoded and read in one go and only remembered step
+    by step. Here the memory is ``f32[units, *batch]``.
 
     Attributes:
         num_actions: number of logits.
@@ -111,6 +112,11 @@ class ConvGRU(nn.Module):
         self.candidate = Dense(self.units, scale=1.0)
         self.heads = Heads(self.num_actions)
         self.conv_0, self.hidden_0, self.memory = Tap(), Tap(), Tap()
+
+    def blank(self, shape: tuple[int, ...], batch: tuple[int, ...]) -> Array:
+        """Return an empty memory for observations of a shape."""
+        del shape
+        return jnp.zeros((self.units, *batch), jnp.float32)
 
     def encode(self, observation: Observation) -> Float[Array, "hidden *batch"]:
         """Compute what the memory is told of each observation."""

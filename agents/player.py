@@ -4,6 +4,7 @@ Batches are on the trailing axis.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -51,8 +52,8 @@ class Player(NamedTuple):
 
     Attributes:
         init: ``(key, observation of one environment) -> weights``.
-        begin: ``envs -> memory`` of as many environments at the start of their episodes: a pytree,
-            empty without memory.
+        begin: ``envs -> memory`` of as many environments at the start of their episodes: a pytree
+            with the environments behind, empty without memory.
         act: ``(weights, memory, observations) -> (logits, values, memory, features)`` of one step.
         replay: ``(weights, memory, steps) -> (logits f32[actions, rollout, envs], values
             f32[rollout, envs], features)``, what ``act`` gives on a rollout begun with ``memory``.
@@ -87,38 +88,38 @@ def feed_forward(env: Environment[Any, Any], config: Any) -> Player:
 
 
 def recurrent(env: Environment[Any, Any], config: Any) -> Player:
-    """Return a registered recurrent network as a player.
+    """Return a registered recurrent network (:class:`gmbench.agents.networks.ConvGRU`) as a player.
 
     Gradients flow back through a whole rollout, from the memory it began with.
     """
     network = registry.make_network(config.network)(env.num_actions, units=config.units)
 
-    def begin(envs: int) -> Float[Array, "units envs"]:
-        return jnp.zeros((config.units, envs), jnp.float32)
+    def blank(*batch: int) -> Any:
+        return network.blank(env.observation_shape, batch)
 
     def init(key: Any, observation: Any) -> Any:
-        return network.init(key, jnp.zeros(config.units, jnp.float32), observation)
+        return network.init(key, blank(), observation)
 
-    def act(weights: Any, memory: Array, observation: Any) -> tuple[Array, Array, Array, Features]:
+    def act(weights: Any, memory: Any, observation: Any) -> tuple[Array, Array, Any, Features]:
         (logits, value, memory), features = captured(network, weights, memory, observation)
         return logits, value, memory, features
 
-    def replay(weights: Any, memory: Array, steps: Step) -> tuple[Array, Array, Features]:
+    def replay(weights: Any, memory: Any, steps: Step) -> tuple[Array, Array, Features]:
         seen = jnp.moveaxis(steps.observation, 0, -2)
         encoded, before = captured(network, weights, seen, method="encode")
 
-        def step(memory: Array, inputs: tuple[Array, Array]) -> tuple[Array, Array]:
+        def step(memory: Any, inputs: tuple[Array, Array]) -> tuple[Any, Any]:
             features, ended = inputs
             memory = network.apply(weights, memory, features, method="remember")
-            return jnp.where(ended[None], jnp.float32(0), memory), memory
+            return jax.tree.map(partial(jnp.where, ended), blank(ended.shape[0]), memory), memory
 
         each = (jnp.moveaxis(encoded, -2, 0), steps.ended)
         _, memories = jax.lax.scan(step, memory, each)
-        remembered = jnp.moveaxis(memories, 0, -2)
+        remembered = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, -2), memories)
         (logits, value), after = captured(network, weights, remembered, method="read")
         return logits, value, before | after
 
-    return Player(init, begin, act, replay)
+    return Player(init, blank, act, replay)
 
 
 def computing_in(precision: str, player: Player) -> Player:

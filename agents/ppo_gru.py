@@ -1,7 +1,8 @@
 """PPO for players with memory: a gated recurrent unit between the convolution and the heads.
 
-The algorithm is that of :mod:`gmbench.agents.ppo`. Gradients flow back through a whole rollout,
-from the memory it began with; memory is emptied where an episode ends, in acting as in learning.
+Any other recurrent network can take its place (:mod:`gmbench.agents.drc`). The algorithm is that
+of :mod:`gmbench.agents.ppo`. Gradients flow back through a whole rollout, from the memory it began
+with; memory is emptied where an episode ends, in acting as in learning.
 For tasks in which what must be known is not all to be seen: a partner's track record, a partial
 view.
 
@@ -26,7 +27,7 @@ class Config(ppo.Config):
     num_steps: int = 32
     """Steps of each environment between updates, and so of the gradient through time."""
     units: int = 64
-    """Numbers remembered."""
+    """Numbers remembered; of a memory that lies over the grid, at each cell."""
     lr: float = 2e-3
     """Adam's step size at the start; it falls linearly to zero at the last update."""
 

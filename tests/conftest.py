@@ -1,5 +1,6 @@
 """Settings that every test runs under, made before JAX starts a backend."""
 
+import fcntl
 import gc
 import json
 import os
@@ -94,11 +95,18 @@ def train():
 
 @pytest.fixture(scope="session")
 def group(command, train, tmp_path_factory):
-    """Return a results folder with the two runs of ``train``, to be left as it is."""
-    folder = tmp_path_factory.mktemp("group")
-    process = command(*train, folder)
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
+    """Return a results folder with the two runs of ``train``, to be left as it is.
+
+    The workers share it: whoever needs it first trains it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "group"
+    with open(f"{folder}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            process = command(*train, folder)
+            _, errors = process.communicate()
+            assert process.returncode == 0, errors
     return folder
 
 

@@ -42,7 +42,7 @@ def level():
     return jax.tree.map(lambda leaf: leaf[..., 0], drawn)
 
 
-@pytest.mark.parametrize("network", by_day(list(NETWORKS), "mlp", "conv_gru"))
+@pytest.mark.parametrize("network", by_day(list(NETWORKS), "conv_gru"))
 def test_features_are_those_of_the_pass_that_acts(network, level):
     """Probabilities are the same to the bit with features or without, alone and in a batch."""
     policy, _, _ = made(network)
@@ -71,7 +71,7 @@ def test_features_are_those_of_the_pass_that_acts(network, level):
         np.testing.assert_allclose(batched[name][..., 1], leaf, atol=1e-5)
 
 
-@pytest.mark.parametrize("network", by_day(list(NETWORKS), "mlp", "conv_gru"))
+@pytest.mark.parametrize("network", by_day(list(NETWORKS), "conv_gru"))
 def test_heads_read_the_last_activation(network, level):
     policy, weights, _ = made(network)
     state = TASK.env.start(level)
@@ -84,7 +84,7 @@ def test_heads_read_the_last_activation(network, level):
     np.testing.assert_allclose(acted, jax.nn.log_softmax(logits), atol=1e-5)
 
 
-@pytest.mark.parametrize("network", by_day(list(NETWORKS), "mlp", "conv_gru"))
+@pytest.mark.parametrize("network", by_day(list(NETWORKS), "conv_gru"))
 def test_an_activation_can_be_replaced(network, level):
     """With the last hidden layer silenced, all actions are alike: the heads say their biases."""
     policy, _, _ = made(network)

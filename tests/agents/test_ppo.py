@@ -1,6 +1,7 @@
 """PPO with and without memory: the same player acts and learns."""
 
 import dataclasses
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +13,13 @@ from gmbench.agents import ppo, ppo_gru, rollout
 from gmbench.core import pool, registry
 from gmbench.core.mitigation import Mitigation
 from gmbench.wrappers import wrap
+from tests.marks import by_day
 
-KINDS = {"ppo": (ppo.Config, players.feed_forward), "ppo_gru": (ppo_gru.Config, players.recurrent)}
+KINDS = {
+    "ppo": (ppo.Config, players.feed_forward),
+    "ppo_gru": (ppo_gru.Config, players.recurrent),
+    "drc": (partial(ppo_gru.Config, network="drc33", units=4), players.recurrent),
+}
 TASK = wrap(registry.make("CheeseCorner-v0", size=5, layout="open"), "window3")
 PARAMS = jax.tree.map(jnp.asarray, TASK.training.override(horizon=6))
 
@@ -35,7 +41,7 @@ def begun(name, **changes):
     return config, player_of(TASK.env, config), state
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", by_day(list(KINDS), "ppo", "ppo_gru"))
 def test_learning_replays_what_acting_did(name):
     """Also where episodes end within the rollout, by themselves or by the time limit."""
     config, player, state = begun(name, num_steps=30)
@@ -56,10 +62,11 @@ def test_learning_replays_what_acting_did(name):
     assert jax.tree.structure(after.memory) == jax.tree.structure(state.memory)
 
 
-def test_memory_is_emptied_between_episodes():
-    config, player, state = begun("ppo_gru", num_steps=12)
+@pytest.mark.parametrize("name", by_day(["ppo_gru", "drc"], "ppo_gru"))
+def test_memory_is_emptied_between_episodes(name):
+    config, player, state = begun(name, num_steps=12)
     _, steps, *_ = rollout.collect(player, TASK.env, config, Mitigation(), state, jax.random.key(1))
-    garbage = jnp.full_like(state.memory, 3.0)
+    garbage = jax.tree.map(lambda leaf: jnp.full_like(leaf, 3.0), state.memory)
     _, clean, _ = player.replay(state.weights, state.memory, steps)
     _, dirty, _ = player.replay(state.weights, garbage, steps)
     fresh = np.cumsum(np.asarray(steps.ended), axis=0) - np.asarray(steps.ended) > 0

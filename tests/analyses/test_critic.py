@@ -9,7 +9,6 @@ from gmbench import cli
 from gmbench.analyses.critic import ActorAndCritic, Critic
 from gmbench.measure.critic import Summary
 from gmbench.measure.value_share import ShareExplained
-from gmbench.report import ask
 from gmbench.report.document import Bullets
 from gmbench.runs import store
 from gmbench.stats.estimate import estimate
@@ -35,35 +34,32 @@ def cells(shares):
     return dict(zip(table.columns[1:], line.cells, strict=True))
 
 
-def test_agents_are_judged_on_all_levels(group):
-    question = Critic(group, thing="cheese")
-    kept = ask.ask(question).data
-    assert len(kept) == 2
+def test_agents_are_judged_on_all_levels_with_a_line_for_each_condition(group, tmp_path, capsys):
+    arguments = (
+        "--thing",
+        "cheese",
+        "--out",
+        tmp_path / "page.md",
+        "--data",
+        tmp_path / "data.json",
+    )
+    cli.main([str(argument) for argument in ("critic", group, *arguments)])
+    kept = json.loads((tmp_path / "data.json").read_text())
+    assert [set(each) for each in kept] == [{"run", "goal", "goals", "explained"}] * 2
     for each, alpha in zip(kept, ("alpha0-", "alpha0.3-"), strict=True):
-        assert alpha in each.run
-        assert each.goal == "cheese"
-        assert each.goals.levels == 1024
-        assert 0 <= each.explained.share <= 1
-        recorded = store.load(group / each.run).findings.deployed
-        assert each.goals.actor["gmi"] == pytest.approx(recorded.gmi, abs=1e-3)
-        assert each.goals.actor["cfi"] == pytest.approx(recorded.cfi, abs=1e-3)
-
-
-def test_the_table_has_a_line_for_each_condition(group, tmp_path, capsys):
-    data = tmp_path / "data.json"
-    for name in ("page.md", "page.html"):
-        arguments = ("critic", group, "--thing", "cheese", "--out", tmp_path / name, "--data", data)
-        cli.main([str(argument) for argument in arguments])
-    printed = capsys.readouterr().out
-    assert "of 1024 levels" in " ".join(printed.split())
+        assert alpha in each["run"]
+        assert each["goal"] == "cheese"
+        assert each["goals"]["levels"] == 1024
+        assert 0 <= each["explained"]["share"] <= 1
+        recorded = store.load(group / each["run"]).findings.deployed
+        assert each["goals"]["actor"]["gmi"] == pytest.approx(recorded.gmi, abs=1e-3)
+        assert each["goals"]["actor"]["cfi"] == pytest.approx(recorded.cfi, abs=1e-3)
+    assert "of 1024 levels" in " ".join(capsys.readouterr().out.split())
     lines = [line for line in (tmp_path / "page.md").read_text().splitlines() if "alpha" in line]
     assert [line.count("|") for line in lines] == [9, 9]
     assert lines[0].startswith("| alpha 0 | 1 |")
     assert lines[1].startswith("| alpha 0.3 | 1 |")
     assert "1 seed" in lines[0]
-    assert [set(each) for each in json.loads(data.read_text())] == [
-        {"run", "goal", "goals", "explained"}
-    ] * 2
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,7 @@ def test_nan_checks_let_what_is_undefined_be_nan(tmp_path, plain):
     assert train(tmp_path, JAX_DEBUG_NANS="1").digest == plain.digest
 
 
+@pytest.mark.nightly
 def test_the_generator_is_named_at_every_key(tmp_path, plain):
     """Weights were the same, and scores others: the record said threefry all the same."""
     assert train(tmp_path, JAX_DEFAULT_PRNG_IMPL="rbg").digest == plain.digest

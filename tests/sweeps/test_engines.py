@@ -12,7 +12,6 @@ import pytest
 
 from gmbench.runs import store
 from gmbench.sweeps import driver
-from tests.marks import by_day
 
 from ..conftest import CACHE
 
@@ -101,7 +100,8 @@ def test_ray_gives_the_same(local, cluster, tmp_path, seeds):
     assert digests(tmp_path) == local(seeds=seeds)
 
 
-@pytest.mark.parametrize("seeds", by_day([2, 4, 64], 2))
+@pytest.mark.nightly
+@pytest.mark.parametrize("seeds", [4, 64])
 def test_slurm_gives_the_same(local, tmp_path, seeds):
     pytest.importorskip("submitit")
     finish(start(tmp_path, slurm_options(tmp_path), seeds=seeds))
