@@ -117,7 +117,7 @@ def sampled(
     discount: Float[Array, ""],
 ) -> Parting:
     """Return the sums along one episode on each level."""
-    begun, optimal = (_by_values if env.exact else _by_planners)(env, params, levels, discount)
+    begun, optimal = optima(env, params, levels, discount)
 
     def update(carry: tuple[Any, ...], moment: rollouts.Moment) -> tuple[Any, ...]:
         memory, factor, leaning, visits = carry
@@ -166,6 +166,16 @@ def _leant(
 
 Optimal = Callable[[Any, EnvState], tuple[Bool[Array, "goals actions levels"], Any]]
 """``(memory, states) -> (optimal actions, memory)``."""
+
+
+def optima(
+    env: Environment[Any, Any], params: EnvParams, levels: Level, discount: Float[Array, ""]
+) -> tuple[Any, Optimal]:
+    """Return a memory, and what says of it and of states which actions are optimal for each goal.
+
+    Where no optimum is known, optimal actions are those that the environment's planners take.
+    """
+    return (_by_values if env.exact else _by_planners)(env, params, levels, discount)
 
 
 def _by_values(
