@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from gmbench.envs import trap_keys
-from gmbench.envs.trap_keys import Level, Wanted, deepest
+from gmbench.envs import trap_mazes
+from gmbench.envs.trap_keys import Level
+from gmbench.envs.trap_mazes import Wanted, deepest
 
 from gmbench.core import checks, pool, registry
 from gmbench.solve import transitions
@@ -301,7 +302,7 @@ def test_corridors_are_valid(size):
     @pool.over_envs
     def made(depth, apart):
         number = jnp.int16(depth)
-        draft = trap_keys._corridor(size, Wanted(apart, number, number, number, number, apart))
+        draft = trap_mazes.corridor(size, Wanted(apart, number, number, number, number, apart))
         places = draft.start, draft.exit, draft.door, draft.keys
         level = Level(draft.walls, jnp.zeros_like(draft.walls), *places)
         solvable = jnp.min(env.values(env.solve(level, DISCOUNT), env.start(level))) > 0
