@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from gmbench.core import pool, registry
 from gmbench.core.checks import Refused
-from gmbench.core.mitigation import Batch, Drawn, LevelSource, Mitigation
+from gmbench.core.mitigation import Batch, Drawn, Experience, LevelSource, Mitigation
 from gmbench.mitigations import augment, buffer, novelty
 from gmbench.runs.program import Program
 from gmbench.runs.spec import RunSpec, check
@@ -148,6 +148,24 @@ def test_learning_stops_when_levels_are_solved_and_not_before(trained):
     assert metrics["mitigation/stopped"].tolist() == [0, 0, 1, 1, 1, 1, 1, 1]
     # The first rollout after it still holds steps of episodes begun before.
     jax.tree.map(np.testing.assert_array_equal, early.weights, late.weights)
+
+
+def test_learning_stops_after_rollouts_in_a_row_and_for_good():
+    update = jax.jit(made("early_stop", solved=0.6, patience=3).levels.update)
+
+    def rollout(solved, ended=4):
+        """A rollout in whose first ended episodes the intended goal was earned."""
+        steps = jnp.arange(4)[None]
+        empty = Experience(*(jnp.zeros((1, 4)) for _ in Experience._fields))
+        goals = jnp.stack([steps < solved, steps >= 0]).astype(jnp.float32)
+        return empty._replace(ended=steps < ended, goals=goals)
+
+    state, found = jnp.int32(0), []
+    for solved in (3, 3, 2, 3, 3, 4, 0, 0):
+        state = update(jax.random.key(0), state, rollout(solved))
+        found.append(int(state))
+    assert found == [1, 2, 0, 1, 2, 3, 3, 3]
+    assert int(update(jax.random.key(0), jnp.int32(2), rollout(4, ended=0))) == 0
 
 
 def test_novelty_is_the_distance_to_the_nearest_other_level():
