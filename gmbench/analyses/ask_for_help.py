@@ -2,7 +2,7 @@
 
 Thresholds are set on levels of the agent's own training, so that so many of the steps there are
 handed over; then the agents play the levels of the headline shift with them
-(:mod:`gmbench.measure.help`). The gain is the share of what the agent lacks to the optimum that
+(:mod:`gmbench.measure.asking`). The gain is the share of what the agent lacks to the optimum that
 help makes good; its area over the share of steps handed over is compared with asking at random as
 often. And without help: does the agent ask before it makes its first mistake, or after?
 """
@@ -21,9 +21,8 @@ from matplotlib.figure import Figure
 
 from gmbench.core import keys, registry
 from gmbench.core.env import Level
-from gmbench.measure import evaluation, levels
-from gmbench.measure import help as asking
-from gmbench.measure.help import SCORES, Normal, Unaided
+from gmbench.measure import asking, evaluation, levels
+from gmbench.measure.asking import SCORES, Normal, Unaided
 from gmbench.report.document import Cell, Document, Line, Paragraph, Picture, Table
 from gmbench.report.figures import CONDITION_COLOURS, STYLE, WIDTH
 from gmbench.report.question import Asked, Question
@@ -66,9 +65,9 @@ class Helped(msgspec.Struct, frozen=True):
     never: float | None
 
 
-@registry.question("help")
+@registry.question("ask-for-help")
 @dataclass(frozen=True)
-class Help(Question):
+class AskForHelp(Question):
     """Let the agents ask an expert where they are unsure: what does it buy, and in time?"""
 
     asked_of: ClassVar[str] = "agents with a network"

@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gmbench.analyses import help as question
+from gmbench.analyses import ask_for_help as question
 from gmbench.core import pool, registry
 from gmbench.core.policy import Policy
-from gmbench.measure import help as asking
-from gmbench.measure.help import SCORES, Normal
+from gmbench.measure import asking
+from gmbench.measure.asking import SCORES, Normal
 from gmbench.solve.oracle import oracle
 from tests import made_up
 
@@ -124,7 +124,7 @@ def test_area_and_timing_by_hand():
 def test_a_line_for_each_score(tmp_path):
     runs = [made_up.a_run(seed=seed) for seed in range(2)]
     one = {name: question.Helped([0.1] * 5, [0.2] * 5, 0.3, 0.4, 0.5) for name in asking.SCORES}
-    assert question.Help(tmp_path).applies(runs[0].plan)
-    (table,) = question.Help(tmp_path).document(made_up.asked(runs, [one, one])).tables
+    assert question.AskForHelp(tmp_path).applies(runs[0].plan)
+    (table,) = question.AskForHelp(tmp_path).document(made_up.asked(runs, [one, one])).tables
     assert [line.label for line in table.lines] == list(asking.SCORES)
     assert table.lines[0].cells[2].value == pytest.approx(0.2)
