@@ -182,6 +182,9 @@ def tell(
     if mitigation.levels:
         source = mitigation.levels.update(key, source, experience)
     logged = mitigation.log(source, experience) if mitigation.log else {}
+    if mitigation.levels:  # every step is paid for, also those that nothing is learned from
+        learned = jnp.sum(told.learn & steps.live) / jnp.sum(steps.live)
+        logged = {"learned": learned.astype(jnp.float32), **logged}
     logged = over_devices(jax.lax.pmean, config, named(logged))
     return state.replace(curriculum=state.curriculum._replace(source=source)), logged
 

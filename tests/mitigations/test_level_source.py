@@ -130,9 +130,11 @@ def test_a_log_needs_no_source(trained):
 
 def test_nothing_is_learned_where_nothing_may_be(trained):
     """Weights stay as they began, since no step enters the loss."""
-    before, after, _ = trained(Mitigation(levels=numbered(learn=False)))
+    before, after, metrics = trained(Mitigation(levels=numbered(learn=False)))
     jax.tree.map(np.testing.assert_array_equal, before.weights, after.weights)
-    before, after, _ = trained(Mitigation(levels=numbered(learn=True)))
+    assert not metrics["mitigation/learned"].any()
+    before, after, metrics = trained(Mitigation(levels=numbered(learn=True)))
+    assert (metrics["mitigation/learned"] == 1).all()
     changed = jax.tree.map(lambda old, new: np.any(old != new), before.weights, after.weights)
     assert any(jax.tree.leaves(changed))
 

@@ -52,6 +52,7 @@ def test_it_equals_plain_training_with_that_alpha():
     (mixed,), _ = trained(planned("mixture:alpha=0.3"))
     (plain,), _ = trained(planned("", alpha=0.3))
     (other,), _ = trained(planned(""))
+    assert all((chunk.pop("mitigation/learned") == 1).all() for chunk in mixed[1])
     jax.tree.map(np.testing.assert_array_equal, mixed, plain)
     assert arrays.encode(mixed[0]) != arrays.encode(other[0])
 
