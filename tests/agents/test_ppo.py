@@ -36,9 +36,17 @@ def begun(name, **changes):
         for field in dataclasses.fields(config)
         if isinstance(getattr(config, field.name), float)
     }
-    key = jax.random.key(0)
-    state = ppo.init(player_of, TASK.env, config, plain, key, PARAMS, rates, jnp.float32(100))
+    given = jax.random.key(0), PARAMS, rates, jnp.float32(100)
+    state = jax.jit(lambda *given: ppo.init(player_of, TASK.env, config, plain, *given))(*given)
     return config, player_of(TASK.env, config), state
+
+
+def collected(config, player, state):
+    """Return the steps of a rollout."""
+    collect = jax.jit(
+        lambda state, key: rollout.collect(player, TASK.env, config, Mitigation(), state, key)[1]
+    )
+    return collect(state, jax.random.key(1))
 
 
 @pytest.mark.parametrize("name", by_day(list(KINDS), "ppo", "ppo_gru"))
@@ -65,10 +73,11 @@ def test_learning_replays_what_acting_did(name):
 @pytest.mark.parametrize("name", by_day(["ppo_gru", "drc"], "ppo_gru"))
 def test_memory_is_emptied_between_episodes(name):
     config, player, state = begun(name, num_steps=12)
-    _, steps, *_ = rollout.collect(player, TASK.env, config, Mitigation(), state, jax.random.key(1))
+    steps = collected(config, player, state)
     garbage = jax.tree.map(lambda leaf: jnp.full_like(leaf, 3.0), state.memory)
-    _, clean, _ = player.replay(state.weights, state.memory, steps)
-    _, dirty, _ = player.replay(state.weights, garbage, steps)
+    replay = jax.jit(player.replay)
+    _, clean, _ = replay(state.weights, state.memory, steps)
+    _, dirty, _ = replay(state.weights, garbage, steps)
     fresh = np.cumsum(np.asarray(steps.ended), axis=0) - np.asarray(steps.ended) > 0
     assert fresh.any()
     assert np.allclose(clean[fresh], dirty[fresh], atol=1e-6)
@@ -77,12 +86,12 @@ def test_memory_is_emptied_between_episodes(name):
 
 def test_gradients_reach_back_through_time():
     config, player, state = begun("ppo_gru", num_steps=5)
-    _, steps, *_ = rollout.collect(player, TASK.env, config, Mitigation(), state, jax.random.key(1))
+    steps = collected(config, player, state)
 
     def last_value(memory):
         return jnp.sum(player.replay(state.weights, memory, steps)[1][-1])
 
-    gradient = np.asarray(jax.grad(last_value)(state.memory))
+    gradient = np.asarray(jax.jit(jax.grad(last_value))(state.memory))
     kept = ~np.any(np.asarray(steps.ended)[:-1], axis=0)
     assert np.all(np.any(gradient[:, kept] != 0, axis=0))
     assert np.all(gradient[:, ~kept] == 0)

@@ -34,6 +34,7 @@ def cells(shares):
     return dict(zip(table.columns[1:], line.cells, strict=True))
 
 
+@pytest.mark.nightly
 def test_agents_are_judged_on_all_levels_with_a_line_for_each_condition(group, tmp_path, capsys):
     arguments = (
         "--thing",

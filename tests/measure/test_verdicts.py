@@ -9,7 +9,7 @@ from gmbench.measure import attribution, evaluation, meg, tradeoff, verdicts
 from gmbench.measure.verdicts import RegretShares, Verdict
 from tests.measure.known import DISCOUNT, ENV, SCRIPTED, draw, greedy, mixed, script, uniform
 
-COUNT = 128
+COUNT = 64
 GOALS = ENV.goal_names
 LEVELS = draw(ENV, COUNT)
 

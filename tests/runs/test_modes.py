@@ -38,6 +38,7 @@ def plain(tmp_path_factory):
     return train(tmp_path_factory.mktemp("plain"))
 
 
+@pytest.mark.nightly
 def test_64_bits_train(tmp_path):
     run = train(tmp_path, JAX_ENABLE_X64="1")
     assert run.record.layouts[0].x64
@@ -126,8 +127,8 @@ def test_drawn_levels_have_a_checksum():
     assert sets[0].sha256 == sets[1].sha256 != sets[2].sha256
 
 
-def test_a_layout_says_what_last_bits_depend_on(plain):
-    (layout,) = plain.record.layouts
+def test_a_layout_says_what_last_bits_depend_on(group):
+    (layout,) = store.load_all(group)[0].record.layouts
     assert layout.processor == machine.processor()
     assert layout.x64 is False
 
@@ -175,6 +176,7 @@ def test_the_command_line_keeps_what_it_compiles(tmp_path):
     assert kept == before, "the second process compiles nothing"
 
 
-def test_specs_are_json(plain):
-    assert json.loads((plain.path / "run.json").read_text())["resolved"]["config"]["lr"] > 0
-    assert isinstance(plain.spec, RunSpec)
+def test_specs_are_json(group):
+    run = store.load_all(group)[0]
+    assert json.loads((run.path / "run.json").read_text())["resolved"]["config"]["lr"] > 0
+    assert isinstance(run.spec, RunSpec)

@@ -18,7 +18,6 @@ from gmbench.runs import checkpoints, store
 from gmbench.runs.program import Program
 from gmbench.runs.result import SCHEMA
 from gmbench.runs.spec import RunSpec, check
-from tests.marks import by_day
 
 FILES = {"agent.safetensors", "metrics.jsonl", "levels.npz", "episodes.json"}
 UPDATES = 1000
@@ -198,8 +197,9 @@ def newest(folder):
     return work, checkpoints.found(work)[0]
 
 
-@pytest.mark.parametrize("how", by_day(["flipped", "truncated"], "flipped"))
-@pytest.mark.parametrize("name", by_day([*NEWEST, *EVERY], NEWEST[0]))
+@pytest.mark.nightly
+@pytest.mark.parametrize("how", ["flipped", "truncated"])
+@pytest.mark.parametrize("name", [*NEWEST, *EVERY])
 def test_damaged_checkpoint_falls_back_and_says_so(
     group, killed, train, tmp_path, capfd, caplog, name, how
 ):
