@@ -164,8 +164,8 @@ def _played(
         return (moved.state, memory, known, live_after, earned, factor * discount), out
 
     begun = pool.over_envs(policy.begin)(levels)
-    nothing = jnp.zeros(count, jnp.float32)
-    first = (pool.begin(env, levels), begun, memory_of_optima, nothing == 0, nothing, discount**0)
+    live, nothing = jnp.ones(count, bool), jnp.zeros(count, jnp.float32)
+    first = (pool.begin(env, levels), begun, memory_of_optima, live, nothing, jnp.float32(1))
     carried, each = jax.lax.scan(step, first, chances)
     return carried[4], each
 
