@@ -187,7 +187,7 @@ def _means(asked: Asked, name: str, field: str, place: int | None = None) -> Est
 
 
 def _lines(asked: Asked) -> list[Line]:
-    about, number = f"{asked.condition.heading}, {asked.condition.label}", str(len(asked.found))
+    about, number = asked.condition.name, str(len(asked.found))
     at = RATES.index(TIMELY)
     lines = []
     for name in SCORES:

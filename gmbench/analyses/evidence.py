@@ -223,7 +223,7 @@ def contradictions(asked: Asked) -> Bullets:
     """Return in how many agents the measures contradict each other, and what each says there."""
     n = len(asked.found)
     differing = [each for each in asked.found if each.differ]
-    about = f"{asked.condition.heading}, {asked.condition.label}"
+    about = asked.condition.name
     said = Counter(_said(each) for each in differing).most_common()
     items = tuple(f"{count} of {n}: {words}." for words, count in said)
     return Bullets(

@@ -155,7 +155,7 @@ def _lines(asked: Asked) -> Iterator[Line]:
         own = [found[name] for found in asked.found]
         shares = (estimate([getattr(x, of) for x in own]) for of in ("chose", "optimal", "marked"))
         cells: tuple[Cell, ...] = (str(len(own)), *shares, rates(asked, name), str(optimum))
-        yield Line(name, cells, f"{asked.condition.heading}, {asked.condition.label}")
+        yield Line(name, cells, asked.condition.name)
 
 
 def draw(asked: Sequence[Asked]) -> Figure:

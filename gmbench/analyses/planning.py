@@ -91,7 +91,7 @@ def effective(asked: Asked) -> Estimate:
 
 
 def _lines(asked: Asked) -> list[Line]:
-    about, first = f"{asked.condition.heading}, {asked.condition.label}", asked.found[0]
+    about, first = asked.condition.name, asked.found[0]
     number = str(len(asked.found))
     lines = []
     for place, depth in enumerate(first.depth):
@@ -109,7 +109,7 @@ def draw(asked: Sequence[Asked]) -> Figure:
         for place, each in enumerate(asked):
             first, colour = each.found[0], CONDITION_COLOURS[place % len(CONDITION_COLOURS)]
             means = np.mean([found.accuracy for found in each.found], axis=0)
-            label = f"{each.condition.heading}, {each.condition.label}"
+            label = each.condition.name
             axes.plot(first.depth, means, "o-", color=colour, label=label)
             axes.plot(first.depth, first.chance, ":", color=colour)
         axes.set(xlabel="steps to the wall", ylabel="right in both levels", ylim=(0, 1))

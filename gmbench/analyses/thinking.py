@@ -28,7 +28,6 @@ from gmbench.core.env import Environment, Level
 from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
 from gmbench.measure import evaluation, levels, rollouts
-from gmbench.report.conditions import Condition
 from gmbench.report.document import Cell, Document, Line, Paragraph, Picture, Table
 from gmbench.report.figures import CONDITION_COLOURS, STYLE, WIDTH
 from gmbench.report.question import Asked, Question
@@ -147,7 +146,7 @@ def _shares(asked: Asked, name: str) -> list[Estimate]:
 
 
 def _lines(asked: Asked) -> Iterator[Line]:
-    about = f"{asked.condition.heading}, {asked.condition.label}"
+    about = asked.condition.name
     for name in asked.found[0]:
         gained = estimate([gain(found[name]) for found in asked.found], bounds=None)
         cells: tuple[Cell, ...] = (str(len(asked.found)), *_shares(asked, name), gained)
@@ -173,8 +172,4 @@ def draw(asked: Sequence[Asked]) -> Figure:
 
 def _curve(axes: Any, asked: Asked, name: str, colour: str) -> None:
     means = [each.value for each in _shares(asked, name)]
-    axes.plot(THINKING, means, "o-", color=colour, label=_label(asked.condition))
-
-
-def _label(condition: Condition) -> str:
-    return f"{condition.heading}, {condition.label}"
+    axes.plot(THINKING, means, "o-", color=colour, label=asked.condition.name)

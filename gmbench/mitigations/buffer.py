@@ -14,7 +14,7 @@ Source: Jiang et al. 2021, "Prioritized Level Replay", arXiv 2010.03934, section
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -130,12 +130,10 @@ def curriculum(
         optimal: whether the score needs each level's optimal return.
 
     Raises:
-        Refused: where that is asked for in a task of which no optimum is known.
+        Refused: for an audit in a task of which no optimum is known.
     """
-    if (optimal or config.audit) and not env.exact:
-        name = type(getattr(env, "unwrapped", env)).__name__
-        said = "score: oracle" if optimal else "audit: True"
-        raise checks.Refused(f"{said} needs a task whose optimum is known, {name} has none")
+    if config.audit:
+        need_optimum(env, "audit: True", ["False"])
     optimal |= config.audit
 
     def init(key: PRNGKeyArray, params: EnvParams) -> State:
@@ -210,6 +208,16 @@ def curriculum(
         return metrics
 
     return Mitigation(levels=LevelSource(init, draw, update, not learns_on_fresh), log=log)
+
+
+def need_optimum(env: Environment[Any, Any], said: str, allowed: Iterable[str]) -> None:
+    """Refuse what was said in a task of which no optimum is known, naming what is allowed."""
+    if not env.exact:
+        name = type(getattr(env, "unwrapped", env)).__name__
+        raise checks.Refused(
+            f"{said} needs a task whose optimum is known, {name} has none "
+            f"(allowed: {', '.join(allowed)})"
+        )
 
 
 def entries(levels: Level, ids: Int[Array, " levels"]) -> Entries:

@@ -36,7 +36,13 @@ class Config(buffer.Config):
 
 
 def plr(env: Environment[Any, Any], config: Config, *, robust: bool, edits: int = 0) -> Mitigation:
-    """Return the mitigation."""
+    """Return the mitigation.
+
+    Raises:
+        Refused: for exact regret in a task of which no optimum is known.
+    """
+    if config.score == "oracle":
+        buffer.need_optimum(env, "score: oracle", [name for name in SCORES if name != "oracle"])
     return buffer.curriculum(
         env,
         config,

@@ -44,10 +44,15 @@ class Condition:
         return ", ".join([self.tasks[0], *_pairs(shape_of(self.spec))])
 
     @property
+    def name(self) -> str:
+        """Task and settings."""
+        return f"{self.heading}, {self.label}"
+
+    @property
     def title(self) -> str:
         """Task, settings and number of agents."""
         count = len(self.runs)
-        return f"{self.heading}, {self.label}: {count} agent{'s' if count > 1 else ''}"
+        return f"{self.name}: {count} agent{'s' if count > 1 else ''}"
 
     @property
     def params(self) -> dict[str, float]:
