@@ -22,7 +22,7 @@ from .layers import Conv3x3, Dense, Heads, Observation, Outputs, Tap, as_numbers
 
 BUDGET = 38_400
 """Weights of each network, unless what comes before the hidden layer has more."""
-RECURRENT = {"conv_gru": 41, "drc11": 15, "drc33": 9}
+RECURRENT = {"conv_gru": 41, "conv_lstm": 33, "drc11": 15, "drc33": 9}
 """The setting ``units`` with which recurrent networks have about as many."""
 
 Planes = Float[Array, "channels rows cols *batch"]

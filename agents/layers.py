@@ -3,6 +3,8 @@
 Layers compute in the precision of their weights: pass f32 weights, or cast ones.
 """
 
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import flax.linen as nn
@@ -141,6 +143,19 @@ class Heads(nn.Module):
         """Read both heads off shared features."""
         logits = Dense(self.num_actions, scale=0.01, name="policy")(features)
         return logits, Dense(1, scale=1.0, name="value")(features)[0]
+
+
+@contextlib.contextmanager
+def heads_reading(change: Callable[[Array], Array]) -> Iterator[None]:
+    """While inside, the heads of every network read ``change(what they would read)``."""
+
+    def intercept(call: Any, args: Any, options: Any, context: Any) -> Any:
+        if isinstance(context.module, Heads) and context.method_name == "__call__":
+            args = (change(args[0]), *args[1:])
+        return call(*args, **options)
+
+    with nn.intercept_methods(intercept):
+        yield
 
 
 class Tap(nn.Module):

@@ -15,6 +15,7 @@ to the front. Several sets of weights, one for each seed, are vmapped over a lea
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -139,12 +140,47 @@ class ConvGRU(nn.Module):
         """Compute logits and value."""
         return self.heads(self.memory(memory))
 
-    def __call__(
-        self, memory: Float[Array, "units *batch"], observation: Observation
-    ) -> tuple[Array, Array, Array]:
+    def __call__(self, memory: Any, observation: Observation) -> tuple[Array, Array, Any]:
         """Take one step."""
         memory = self.remember(memory, self.encode(observation))
         return *self.read(memory), memory
+
+
+class ConvLSTM(ConvGRU):
+    """The same with a long short-term memory between the hidden layer and the heads.
+
+    Its memory is the output and the cell, ``(f32[units, *batch], f32[units, *batch])``.
+
+    Source of the unit: Hochreiter & Schmidhuber 1997; with a forget gate (Gers et al. 2000) that
+    begins open (Jozefowicz et al. 2015).
+    """
+
+    def setup(self) -> None:
+        """Name the layers."""
+        self.convolution = Conv3x3(self.channels)
+        self.dense = Dense(self.hidden)
+        self.gates = Dense(4 * self.units, scale=1.0)
+        self.heads = Heads(self.num_actions)
+        self.conv_0, self.hidden_0, self.memory = Tap(), Tap(), Tap()
+
+    def blank(self, shape: tuple[int, ...], batch: tuple[int, ...]) -> tuple[Array, Array]:  # type: ignore[override]
+        """Return an empty memory for observations of a shape."""
+        nothing = super().blank(shape, batch)
+        return nothing, nothing
+
+    def remember(  # type: ignore[override]
+        self, memory: tuple[Array, Array], features: Float[Array, "hidden *batch"]
+    ) -> tuple[Array, Array]:
+        """Return the memory after one more step."""
+        output, cell = memory
+        gates = self.gates(jnp.concatenate([features.astype(cell.dtype), output]))
+        let_in, forget, let_out, proposed = jnp.split(gates.astype(cell.dtype), 4)
+        cell = nn.sigmoid(forget + 1) * cell + nn.sigmoid(let_in) * nn.tanh(proposed)
+        return nn.sigmoid(let_out) * nn.tanh(cell), cell
+
+    def read(self, memory: tuple[Array, Array]) -> Outputs:  # type: ignore[override]
+        """Compute logits and value."""
+        return self.heads(self.memory(memory[0]))
 
 
 class Impala(nn.Module):
@@ -192,3 +228,4 @@ registry.network("conv_mlp")(ConvMLP)
 registry.network("impala_small")(partial(Impala, channels=(16, 32), blocks=1, pool_above=8))
 registry.network("impala_large")(Impala)
 registry.network("conv_gru", recurrent=True)(ConvGRU)
+registry.network("conv_lstm", recurrent=True)(ConvLSTM)

@@ -9,8 +9,10 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from gmbench.core import checks
 from gmbench.core.mitigation import Batch, Mitigation
 
+from .layers import as_numbers, heads_reading
 from .player import Player, Step
 
 DATA = "data"
@@ -58,10 +60,12 @@ def learn(
     rates = state.rates
     left = jnp.maximum(1 - state.update / state.updates, 0)
 
-    def gradient_step(carry: tuple[Any, Any], batch: tuple[Any, Step, Array]) -> tuple[Any, Any]:
+    def gradient_step(
+        carry: tuple[Any, Any], key: Any, batch: tuple[Any, Step, Array]
+    ) -> tuple[Any, Any]:
         weights, optimiser = carry
         (_, losses), gradients = jax.value_and_grad(_loss, has_aux=True)(
-            weights, player, mitigation, rates, *batch
+            weights, player, mitigation, rates, key, *batch
         )
         gradients, losses = over_devices(jax.lax.pmean, config, (gradients, losses))
         scale = jnp.minimum(1, rates["max_grad_norm"] / (optax.tree.norm(gradients) + 1e-6))
@@ -75,12 +79,17 @@ def learn(
     def epoch(carry: tuple[Any, Any], key: PRNGKeyArray) -> tuple[Any, Any]:
         order = jax.random.permutation(key, config.share).reshape(config.num_minibatches, -1)
 
-        def minibatch(carry: tuple[Any, Any], chosen: Array) -> tuple[Any, Any]:
+        own = None  # keys only for what draws
+        if mitigation.loss or mitigation.noise:
+            own = jax.random.split(jax.random.fold_in(key, 1), config.num_minibatches)
+
+        def minibatch(carry: tuple[Any, Any], given: tuple[Array, Any]) -> tuple[Any, Any]:
+            chosen, key = given
             take = partial(jnp.take, indices=chosen, axis=-1)
             batch = jax.tree.map(take, (begun, steps, advantages))
-            return gradient_step(carry, batch)
+            return gradient_step(carry, key, batch)
 
-        return jax.lax.scan(minibatch, carry, order)
+        return jax.lax.scan(minibatch, carry, (order, own))
 
     keys = jax.random.split(key, config.update_epochs)
     carry, losses = jax.lax.scan(epoch, (state.weights, state.optimiser), keys)
@@ -101,13 +110,36 @@ def _loss(
     player: Player,
     mitigation: Mitigation,
     rates: dict[str, Any],
+    key: Any,
     begun: Any,
     steps: Step,
     advantages: Float[Array, "rollout envs"],
 ) -> tuple[Float[Array, ""], dict[str, Array]]:
-    """The clipped objective, the value loss and the entropy bonus, over live steps."""
-    logits, value, features = player.replay(weights, begun, steps)
+    """The agent's own loss, and what a mitigation adds."""
+    (logits, value, features), read = _replayed(player, mitigation, key, weights, begun, steps)
     share = _shares(steps)
+    own = partial(_own, rates, steps, advantages, share)
+    total, losses = own(logits, value)
+    if mitigation.loss:
+        known = logits, value, advantages, share, features, read
+        drawn = jax.random.fold_in(key, 1)
+        shifted = partial(_shifted, player, weights, begun, steps)
+        apply = partial(_starting, player, weights)
+        seen = Batch(steps.observation, *known, drawn, shifted, lambda *said: own(*said)[0], apply)
+        added, metrics = mitigation.loss(weights, seen)
+        total, losses = total + added, losses | {"loss/mitigation": added} | named(metrics)
+    return total, losses
+
+
+def _own(
+    rates: dict[str, Any],
+    steps: Step,
+    advantages: Float[Array, "rollout envs"],
+    share: Float[Array, "rollout envs"],
+    logits: Float[Array, "actions rollout envs"],
+    value: Float[Array, "rollout envs"],
+) -> tuple[Float[Array, ""], dict[str, Array]]:
+    """The clipped objective, the value loss and the entropy bonus, over live steps."""
     log_probs = jax.nn.log_softmax(logits, axis=0)
     taken = jnp.arange(logits.shape[0], dtype=jnp.int8)[:, None, None] == steps.action[None]
     chosen = jnp.sum(jnp.where(taken, log_probs, jnp.float32(0)), axis=0)
@@ -122,11 +154,44 @@ def _loss(
     total = actor + rates["vf_coef"] * critic - rates["ent_coef"] * entropy
     divergence = jnp.sum((ratio - 1 - log_ratio) * share)
     losses = {"loss/actor": actor, "loss/critic": critic, "entropy": entropy, "kl": divergence}
-    if mitigation.loss:
-        seen = Batch(steps.observation, logits, value, advantages, share, features)
-        added, metrics = mitigation.loss(weights, seen)
-        total, losses = total + added, losses | {"loss/mitigation": added} | named(metrics)
     return total, losses
+
+
+def _replayed(
+    player: Player, mitigation: Mitigation, key: Any, weights: Any, begun: Any, steps: Step
+) -> tuple[Any, Any]:
+    """Return what the player gives on a rollout, under noise, and what its heads would read."""
+    if not (mitigation.loss or mitigation.noise):
+        return player.replay(weights, begun, steps), None
+    read: list[Array] = []
+
+    def change(values: Array) -> Array:
+        read.append(values)
+        return mitigation.noise(key, values) if mitigation.noise else values
+
+    with heads_reading(change):
+        found = player.replay(weights, begun, steps)
+    if mitigation.noise and not read:
+        raise checks.Refused("mitigation: noise needs a network that ends in Heads, this does not")
+    return found, jnp.concatenate(read) if read else None
+
+
+def _shifted(
+    player: Player, weights: Any, begun: Any, steps: Step, shift: Array
+) -> tuple[Array, Array]:
+    """Return logits and values on a rollout where something is added to all that was seen."""
+    seen = as_numbers(steps.observation) + shift
+    return player.replay(weights, begun, steps._replace(observation=seen))[:2]
+
+
+def _starting(
+    player: Player, weights: Any, observations: Array
+) -> tuple[Array, Array, dict[str, Array]]:
+    """Return logits, values and features of the first observations of episodes, envs last."""
+    logits, value, _, features = player.act(
+        weights, player.begin(observations.shape[-1]), observations
+    )
+    return logits, value, features
 
 
 def named(metrics: dict[str, Array]) -> dict[str, Array]:

@@ -194,7 +194,9 @@ def train_chunk(
         )
         advantages = objective.advantages(steps, last_value, state.rates)
         key_told = jax.random.fold_in(key_rollout, 1) if state.curriculum else key_rollout
-        state, logged = rollout.tell(config, mitigation, state, steps, advantages, key_told)
+        state, logged = rollout.tell(
+            player, env, config, mitigation, state, steps, advantages, key_told
+        )
         state, losses = objective.learn(
             player, config, mitigation, state, begun, steps, advantages, key_learn
         )

@@ -19,7 +19,7 @@ from gmbench.core.params import EnvParams
 from gmbench.measure.rollouts import draw
 
 from .objective import named, over_devices
-from .player import Player, Step
+from .player import Player, Step, policy
 
 
 class Told(NamedTuple):
@@ -154,6 +154,8 @@ def collect(
 
 
 def tell(
+    player: Player,
+    env: Environment[Any, Any],
     config: Any,
     mitigation: Mitigation,
     state: Any,
@@ -181,6 +183,10 @@ def tell(
     source = state.curriculum.source
     if mitigation.levels:
         source = mitigation.levels.update(key, source, experience)
+        if mitigation.levels.consult:
+            asked = policy(env, player, state.weights)
+            own = jax.random.fold_in(key, 1)
+            source = mitigation.levels.consult(own, source, asked, experience.gamma)
     logged = mitigation.log(source, experience) if mitigation.log else {}
     if mitigation.levels:  # every step is paid for, also those that nothing is learned from
         learned = jnp.sum(told.learn & steps.live) / jnp.sum(steps.live)

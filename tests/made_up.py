@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from gmbench.core import npz
+from gmbench.core.mitigation import Batch
 from gmbench.report.conditions import conditions
 from gmbench.report.question import Asked
 from gmbench.runs.result import (
@@ -253,3 +254,8 @@ def store_run(
     )
     spent = msgspec.structs.replace(made.spent, steps=8192 * updates)
     return store(folder, msgspec.structs.replace(made, spent=spent), contents)
+
+
+def a_batch(**fields):
+    """Return what an added loss is told of a minibatch: these fields, and None for all others."""
+    return Batch(**{**dict.fromkeys(Batch._fields), **fields})

@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from gmbench.core import checks
 from gmbench.core.env import Environment, Level
 from gmbench.core.params import EnvParams
+from gmbench.core.policy import Policy
 
 
 class Drawn(NamedTuple):
@@ -78,12 +79,15 @@ class LevelSource(NamedTuple):
         update: ``(key, state, experience) -> state``, after each rollout; by default the same.
         rests: whether it draws rollouts that nothing is learned from: weights and momentum then
             stay as they are.
+        consult: ``(key, state, policy, gamma) -> state``, after ``update``: the policy that played
+            can be asked about levels of the source's own, without a step. None to ask nothing.
     """
 
     init: Callable[[PRNGKeyArray, EnvParams], Any]
     draw: Callable[[PRNGKeyArray, Any, EnvParams, int], tuple[Drawn, Any]]
     update: Callable[[PRNGKeyArray, Any, Experience], Any] = unchanged
     rests: bool = False
+    consult: Callable[[PRNGKeyArray, Any, Policy, Float[Array, ""]], Any] | None = None
 
 
 class Batch(NamedTuple):
@@ -96,6 +100,14 @@ class Batch(NamedTuple):
         advantage: ``[steps, envs]``.
         weight: of each step in a mean; they add up to 1.
         features: named activations of the same forward pass, each ``[..., steps, envs]``.
+        read: what the network's heads read, before noise, ``[features, steps, envs]``; None of a
+            network that has no :class:`~gmbench.agents.layers.Heads`.
+        key: for losses that draw.
+        shifted: ``shift -> (logits, value)``, what the network says where the shift, a float array
+            like the observation, is added to what it saw (as numbers, bytes in [0, 1]).
+        own: ``(logits, value) -> loss``, the agent's own loss, had the network said this.
+        apply: ``observations -> (logits, value, features)`` of any others, envs last; each is the
+            first of its episode to a network with memory.
     """
 
     observation: Array
@@ -104,6 +116,11 @@ class Batch(NamedTuple):
     advantage: Float[Array, "steps envs"]
     weight: Float[Array, "steps envs"]
     features: dict[str, Array]
+    read: Float[Array, "features steps envs"] | None
+    key: PRNGKeyArray
+    shifted: Callable[[Array], tuple[Array, Array]]
+    own: Callable[[Array, Array], Float[Array, ""]]
+    apply: Callable[[Array], tuple[Array, Array, dict[str, Array]]]
 
 
 Metrics = dict[str, Float[Array, ""]]
@@ -118,6 +135,8 @@ class Mitigation(NamedTuple):
         reward: ``(state, action, next_state, reward) -> reward`` of one environment.
         observe: ``(key, observations) -> observations``, what the network sees while it collects
             and therefore learns from; in evaluation it sees the plain observation.
+        noise: ``(key, features) -> features``, what the heads read while the network learns, in
+            place of its last hidden layer; acting and evaluation are without it.
         loss: ``(weights, batch) -> (loss, metrics)``, added to the agent's own.
         log: ``(source state, experience) -> metrics``; the state is None without a source.
     """
@@ -126,6 +145,7 @@ class Mitigation(NamedTuple):
     levels: LevelSource | None = None
     reward: Callable[[Any, Any, Any, Float[Array, ""]], Float[Array, ""]] | None = None
     observe: Callable[[PRNGKeyArray, Array], Array] | None = None
+    noise: Callable[[PRNGKeyArray, Array], Array] | None = None
     loss: Callable[[Any, Batch], tuple[Float[Array, ""], Metrics]] | None = None
     log: Callable[[Any, Experience], Metrics] | None = None
 
@@ -151,7 +171,7 @@ class Recipe(NamedTuple):
 
 
 def chain(*members: Mitigation) -> Mitigation:
-    """Return the mitigations as one: losses add, observations pass through all in order.
+    """Return the mitigations as one: losses add, observations and features pass through in order.
 
     Raises:
         Refused: if two claim a hook of which there can be but one (levels, reward).
@@ -165,19 +185,21 @@ def chain(*members: Mitigation) -> Mitigation:
         alone[hook] = getattr(claims[0], hook) if claims else None
     losses = [member.loss for member in members if member.loss]
     sights = [member.observe for member in members if member.observe]
+    noises = [member.noise for member in members if member.noise]
     logs = [member.log for member in members if member.log]
     return Mitigation(
         **alone,
         observe=partial(_in_order, sights) if sights else None,
+        noise=partial(_in_order, noises) if noises else None,
         loss=partial(_summed, losses) if losses else None,
         log=partial(_merged, logs) if logs else None,
     )
 
 
-def _in_order(sights: list[Any], key: PRNGKeyArray, observations: Array) -> Array:
-    for observe, own in zip(sights, jax.random.split(key, len(sights)), strict=True):
-        observations = observe(own, observations)
-    return observations
+def _in_order(changes: list[Any], key: PRNGKeyArray, values: Array) -> Array:
+    for change, own in zip(changes, jax.random.split(key, len(changes)), strict=True):
+        values = change(own, values)
+    return values
 
 
 def _summed(losses: list[Any], weights: Any, batch: Batch) -> tuple[Float[Array, ""], Metrics]:

@@ -110,6 +110,10 @@ class Config:
             )
 
 
+ReplayBy = Callable[[Entries, Int[Array, ""], Config], Float[Array, " levels"]]
+"""``(kept, clock, config) -> probability`` with which each kept level is replayed."""
+
+
 def curriculum(
     env: Environment[Any, Any],
     config: Config,
@@ -118,6 +122,7 @@ def curriculum(
     learns_on_fresh: bool,
     edits: int = 0,
     optimal: bool = False,
+    replay_by: ReplayBy | None = None,
 ) -> Mitigation:
     """Return a mitigation whose levels come out of a buffer.
 
@@ -128,6 +133,8 @@ def curriculum(
         learns_on_fresh: whether steps on levels that are not replayed enter the loss.
         edits: how often each replayed level is edited, in a rollout that follows the replay.
         optimal: whether the score needs each level's optimal return.
+        replay_by: with which probability each kept level is replayed; by default its rank and
+            staleness (:func:`replay_weights`).
 
     Raises:
         Refused: for an audit in a task of which no optimum is known.
@@ -135,6 +142,7 @@ def curriculum(
     if config.audit:
         need_optimum(env, "audit: True", ["False"])
     optimal |= config.audit
+    replay_by = replay_by or replay_weights
 
     def init(key: PRNGKeyArray, params: EnvParams) -> State:
         blank = pool.draw(env, params, key, (config.size,))
@@ -155,7 +163,7 @@ def curriculum(
 
     def draw(key: PRNGKeyArray, state: State, params: Any, count: int) -> tuple[Drawn, State]:
         key_kind, key_fresh, key_edits, key_place = jax.random.split(key, 4)
-        weights = replay_weights(state.kept, state.clock, config)
+        weights = replay_by(state.kept, state.clock, config)
         replays = jax.random.uniform(key_kind) < config.replay
         replays &= 2 * jnp.sum(state.kept.ids >= 0) >= config.size
         kind = jnp.where(replays, REPLAY, FRESH)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from gmbench.core.checks import Refused
-from gmbench.core.mitigation import Batch, Experience, LevelSource, Mitigation, chain, per_level
+from gmbench.core.mitigation import Experience, LevelSource, Mitigation, chain, per_level
+from tests import made_up
 
 SOURCE = LevelSource(*[lambda *_: None] * 3)
 
@@ -36,9 +37,8 @@ def test_losses_add_and_their_metrics_merge():
     def own(size):
         return lambda weights, batch: (size * jnp.sum(weights), {f"own{size}": jnp.float32(size)})
 
-    batch = Batch(*[jnp.zeros(())] * 5, features={})
     members = [Mitigation(loss=own(2)), Mitigation(), Mitigation(loss=own(5))]
-    total, metrics = chain(*members).loss(jnp.ones(3, jnp.float32), batch)
+    total, metrics = chain(*members).loss(jnp.ones(3, jnp.float32), made_up.a_batch())
     assert total == 21
     assert metrics == {"own2": 2, "own5": 5}
 

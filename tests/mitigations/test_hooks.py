@@ -23,6 +23,7 @@ def test_hooks_that_change_nothing_change_nothing(trained, plain):
     idle = Mitigation(
         reward=lambda state, action, after, reward: reward,
         observe=lambda key, seen: seen,
+        noise=lambda key, features: features,
         loss=lambda weights, batch: (jnp.float32(0), {}),
         log=lambda source, experience: {},
     )

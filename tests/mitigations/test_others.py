@@ -8,16 +8,17 @@ from msgspec.structs import replace
 
 from gmbench.core import pool, registry
 from gmbench.core.checks import Refused
-from gmbench.core.mitigation import Batch, Drawn, Experience, LevelSource, Mitigation
+from gmbench.core.mitigation import Drawn, Experience, LevelSource, Mitigation
 from gmbench.mitigations import augment, buffer, novelty
 from gmbench.runs.program import Program
 from gmbench.runs.spec import RunSpec, check
+from tests import made_up
 from tests.marks import by_day
 
 ENV = registry.make("CheeseCorner-v0", size=5).env
 PARAMS = ENV.default_params.override(alpha=0.1)
 NAMES = registry.MITIGATIONS.names()
-BUFFERS = ("plr", "robust_plr", "accel", "sfl", "maximin", "novelty")
+BUFFERS = ("plr", "robust_plr", "accel", "sfl", "maximin", "novelty", "ncc")
 SMALL = {name: f"{name}:size=32,fresh=16" for name in BUFFERS}
 
 
@@ -76,9 +77,8 @@ def test_the_penalty_is_a_share_of_what_proxies_pay():
 
 
 def test_weight_decay_adds_the_squares():
-    nothing = jnp.zeros((1, 1))
-    batch = Batch(nothing, nothing[None], nothing, nothing, nothing, {})
-    loss, told = made("l2", scale=0.5).loss({"a": jnp.arange(3.0), "b": jnp.ones((2, 2))}, batch)
+    weights = {"a": jnp.arange(3.0), "b": jnp.ones((2, 2))}
+    loss, told = made("l2", scale=0.5).loss(weights, made_up.a_batch())
     assert float(told["squares"]) == 9
     assert float(loss) == 4.5
 
