@@ -93,6 +93,7 @@ def test_small_triggers_are_found_and_alarmed(name, bits):
     assert shown.all()
 
 
+@pytest.mark.nightly
 def test_random_draws_do_not_find_eight_walls():
     """They show on at most .25^8 of draws: within 1,024 with a probability of at most .016."""
     finding = rule.summarise(search("random", judge(wanted(*CELLS)), levels=1024))

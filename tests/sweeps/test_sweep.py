@@ -294,6 +294,7 @@ def sent(one, folder, name):
     return folder / "out"
 
 
+@pytest.mark.nightly
 def test_tensorboard_gets_every_update(one, tmp_path):
     pytest.importorskip("tensorboardX.proto.event_pb2")
     out = sent(one, tmp_path, "tensorboard")
