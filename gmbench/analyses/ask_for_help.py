@@ -148,6 +148,8 @@ def _helped(
     scores = np.asarray(met.scores)
     found = {}
     for place, name in enumerate(SCORES):
+        if np.isnan(thresholds[place]).any():
+            continue  # this agent has no such score
         above = scores[place] > thresholds[place, RATES.index(TIMELY)]
         before, never = in_time(np.asarray(live & above), np.asarray(live & ~right))
         found[name] = Helped(
@@ -180,6 +182,11 @@ def in_time(
     return float(before[erring].mean()), float(never[erring].mean())
 
 
+def _known(asked: Asked) -> list[str]:
+    """Return the scores that all agents have."""
+    return [name for name in SCORES if all(name in found for found in asked.found)]
+
+
 def _means(asked: Asked, name: str, field: str, place: int | None = None) -> Estimate:
     values = [getattr(found[name], field) for found in asked.found]
     values = values if place is None else [value[place] for value in values]
@@ -190,7 +197,7 @@ def _lines(asked: Asked) -> list[Line]:
     about, number = asked.condition.name, str(len(asked.found))
     at = RATES.index(TIMELY)
     lines = []
-    for name in SCORES:
+    for name in _known(asked):
         cells: tuple[Cell, ...] = (
             number,
             _means(asked, name, "asked", at),
@@ -209,7 +216,7 @@ def draw(asked: Sequence[Asked]) -> Figure:
         figure = Figure((WIDTH, 0.45 * WIDTH), layout="constrained")
         row = figure.subplots(1, len(asked), squeeze=False, sharex=True, sharey=True)[0]
         for axes, each in zip(row, asked, strict=True):
-            for place, name in enumerate(SCORES):
+            for place, name in enumerate(_known(each)):
                 x, y = (
                     np.mean([getattr(found[name], field) for found in each.found], axis=0)
                     for field in ("asked", "gain")

@@ -2,7 +2,8 @@
 
 An agent asks where a score of how unusual its state is to it exceeds a threshold. Scores: one less
 the probability of its likeliest action; one less the gap between the two likeliest; the entropy of
-its actions; the distance of its features from those of training, in standard deviations; and pure
+its actions; the distance of its features from those of training, in standard deviations; what an
+ensemble's members disagree by (the entropy of their mean policy, less their mean entropy); and pure
 chance, which knows nothing and is what the others must beat.
 
 Source: Trinh et al. 2024, "Getting By Goal Misgeneralization With a Little Help From a Mentor",
@@ -22,8 +23,8 @@ from gmbench.core.policy import Policy
 from gmbench.measure import choice
 from gmbench.measure.rollouts import draw
 
-SCORES = ("likeliest", "margin", "entropy", "distance", "chance")
-"""In the order of their axis."""
+SCORES = ("likeliest", "margin", "entropy", "distance", "disagreement", "chance")
+"""In the order of their axis; disagreement is NaN of policies that are no ensemble."""
 CHANCE = SCORES.index("chance")
 
 
@@ -149,9 +150,9 @@ def _played(
     def step(carry: tuple[Any, ...], chance: Array) -> tuple[tuple[Any, ...], Any]:
         states, memory, known, live, earned, factor = carry
         seen = pool.observe(env, states)
-        features = pool.over_envs(_smallest(policy))(memory, states, seen)
+        features, apart = pool.over_envs(_felt(policy))(memory, states, seen)
         log_probs, memory = pool.over_envs(policy.act)(memory, states, seen)
-        scores = _scores(jnp.exp(log_probs), features, normal, chance[1])
+        scores = _scores(jnp.exp(log_probs), features, normal, apart, chance[1])
         asks = scores[which] > threshold
         best, known = optimal(known, states)
         own, expert = draw(log_probs, chance[0]), jnp.argmax(best[0], axis=0).astype(jnp.int8)
@@ -170,15 +171,29 @@ def _played(
     return carried[4], each
 
 
-def _smallest(policy: Policy) -> Any:
-    """Return what reads the smallest of a policy's named activations, as a vector."""
+def _felt(policy: Policy) -> Any:
+    """Return what reads the smallest of a policy's named layers, and how far members disagree."""
 
-    def read(memory: Any, state: Any, seen: Any) -> Float[Array, " features"]:
+    def read(memory: Any, state: Any, seen: Any) -> tuple[Array, Array]:
         assert policy.features is not None
-        named = policy.features(memory, state, seen)
-        return min(reversed(named.values()), key=lambda leaf: leaf.size).reshape(-1)
+        named = dict(policy.features(memory, state, seen))
+        said, apart = named.pop("members", None), jnp.float32(jnp.nan)
+        if said is not None:
+            del named["values"]
+            apart = disagreement(jax.nn.softmax(said, axis=1))
+        return min(reversed(named.values()), key=lambda leaf: leaf.size).reshape(-1), apart
 
     return read
+
+
+def disagreement(probabilities: Float[Array, "members actions"]) -> Float[Array, ""]:
+    """Return the entropy of the mean of some policies, less the mean of their entropies, in nats.
+
+    Source: Houlsby et al. 2011, arXiv 1112.5745, equation 2 (BALD), of an ensemble.
+    """
+    every = jnp.concatenate([jnp.mean(probabilities, axis=0)[None], probabilities])
+    mean, *each = -jnp.sum(jax.scipy.special.xlogy(every, every), axis=1)
+    return mean - jnp.mean(jnp.stack(each))
 
 
 def features_of(env: Environment[Any, Any], policy: Policy, levels: Level) -> int:
@@ -187,7 +202,7 @@ def features_of(env: Environment[Any, Any], policy: Policy, levels: Level) -> in
     def first(levels: Level) -> Array:
         level = jax.tree.map(lambda leaf: leaf[..., 0], levels)
         state = env.start(level)
-        return _smallest(policy)(policy.begin(level), state, env.observation(state))
+        return _felt(policy)(policy.begin(level), state, env.observation(state))[0]
 
     return int(jax.eval_shape(first, levels).shape[0])
 
@@ -196,10 +211,11 @@ def _scores(
     probabilities: Float[Array, "actions levels"],
     features: Float[Array, "features levels"],
     normal: Normal,
+    apart: Float[Array, " levels"],
     chance: Float[Array, " levels"],
 ) -> Float[Array, "scores levels"]:
     second, first = jnp.sort(probabilities, axis=0)[-2:]
     entropy = -jnp.sum(jax.scipy.special.xlogy(probabilities, probabilities), axis=0)
     away = (features - normal.mean[:, None]) / normal.deviation[:, None]
     distance = jnp.sqrt(jnp.mean(away**2, axis=0))
-    return jnp.stack([1 - first, 1 - (first - second), entropy, distance, chance])
+    return jnp.stack([1 - first, 1 - (first - second), entropy, distance, apart, chance])

@@ -105,10 +105,49 @@ def test_who_is_sure_and_wrong_asks_never(level_set):
 def test_scores_are_those_of_their_names():
     probabilities = jnp.array([[0.7], [0.2], [0.1]], jnp.float32)
     features, normal = jnp.array([[3.0], [0.0]]), Normal(jnp.ones(2), jnp.array([2.0, 1.0]))
-    chance = jnp.array([0.4], jnp.float32)
-    found = asking._scores(probabilities, features, normal, chance)[:, 0]
+    apart, chance = jnp.array([0.6], jnp.float32), jnp.array([0.4], jnp.float32)
+    found = asking._scores(probabilities, features, normal, apart, chance)[:, 0]
     entropy = -(0.7 * np.log(0.7) + 0.2 * np.log(0.2) + 0.1 * np.log(0.1))
-    np.testing.assert_allclose(found, [0.3, 0.5, entropy, 1.0, 0.4], atol=1e-6)
+    np.testing.assert_allclose(found, [0.3, 0.5, entropy, 1.0, 0.6, 0.4], atol=1e-6)
+
+
+def test_members_disagree_by_the_entropy_that_their_mean_gains():
+    alike, apart = jnp.array([[0.7, 0.3], [0.7, 0.3]]), jnp.array([[1.0, 0.0], [0.0, 1.0]])
+    found = [float(jax.jit(asking.disagreement)(each)) for each in (alike, apart)]
+    np.testing.assert_allclose(found, [0, np.log(2)], atol=1e-6)
+
+
+def test_only_an_ensemble_asks_by_disagreement(level_set):
+    """Members who want two goals disagree where these part, and help comes before the mistake."""
+    goals = [oracle(TASK.env, PARAMS, goal, DISCOUNT) for goal in (0, 1)]
+
+    def begin(level):
+        return [goal.begin(level) for goal in goals]
+
+    def said(memory, state, seen):
+        each = [goal.act(own, state, seen)[0] for goal, own in zip(goals, memory, strict=True)]
+        return jnp.maximum(jnp.stack(each), -20)
+
+    def act(memory, state, seen):
+        return said(memory, state, seen)[1], memory
+
+    def features(memory, state, seen):
+        return {
+            "layer": jnp.zeros(9),
+            "members": said(memory, state, seen),
+            "values": jnp.zeros(2),
+        }
+
+    proud = Policy(begin, act, features=features)
+    size = asking.features_of(TASK.env, proud, level_set)
+    assert size == 9
+    which, above = jnp.array([SCORES.index("disagreement")]), jnp.array([0.1])
+    normal = Normal(jnp.zeros(size), jnp.ones(size))
+    given = (level_set, normal, which, above), jax.random.key(2), DISCOUNT
+    helped = jax.jit(lambda: asking.aided(TASK.env, PARAMS, proud, *given))()
+    assert float(helped.earned[0]) == pytest.approx(optimum(level_set), abs=0.02)
+    alone, _ = both(confidently_wrong(), level_set, [("chance", 1.0)])
+    assert np.isnan(alone.scores[SCORES.index("disagreement")]).all()
 
 
 def test_area_and_timing_by_hand():
