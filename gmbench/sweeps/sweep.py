@@ -104,7 +104,7 @@ class Grid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Override(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What is different for one task; its grid replaces axes of the same name."""
+    """What is different for a task or in a variant; its grid replaces axes of the same name."""
 
     agent: str | msgspec.UnsetType = msgspec.UNSET
     steps: int | msgspec.UnsetType = msgspec.UNSET
@@ -129,6 +129,8 @@ class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             all runs.
         grid: what is varied.
         overrides: by task.
+        variants: what goes together, such as an agent and its settings: the whole grid is run with
+            each of them in turn, over what the task's override says.
         group: most runs that are trained side by side in one program.
     """
 
@@ -146,10 +148,11 @@ class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     config: dict[str, Value] = {}
     grid: Grid = Grid()
     overrides: dict[str, Override] = {}
+    variants: list[Override] = []
     group: int = 64
 
     def specs(self) -> list[RunSpec]:
-        """Return the runs: by task, then the grid with its last axis fastest, then seeds.
+        """Return the runs: by task, variant, the grid with its last axis fastest, and seed.
 
         Raises:
             Refused: for none, too many, or the same one twice; for an unknown task.
@@ -159,15 +162,20 @@ class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise checks.Refused("tasks: none are given, at least 1 is needed")
         for task in self.overrides:
             checks.known("overrides", task, self.tasks)
-        axes = [self._axes(task) for task in self.tasks]
+        cases = [
+            (task, [self.overrides.get(task, Override()), variant])
+            for task in self.tasks
+            for variant in self.variants or [Override()]
+        ]
+        axes = [self._axes(layers) for _, layers in cases]
         seeds = self._seeds()
         count = sum(math.prod(map(len, each.values())) for each in axes) * len(seeds)
         if not 0 < count <= MOST_RUNS:
             raise checks.Refused(f"sweep: {count} runs, allowed are 1 to {MOST_RUNS}")
         specs = []
-        for task, own in zip(self.tasks, axes, strict=True):
+        for (task, layers), own in zip(cases, axes, strict=True):
             for point in itertools.product(*own.values()):
-                common = self._common(task, dict(zip(own, point, strict=True)))
+                common = self._common(task, layers, dict(zip(own, point, strict=True)))
                 specs += [RunSpec(task=task, seed=seed, **common) for seed in seeds]
         return list(_distinct(specs))
 
@@ -176,18 +184,24 @@ class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return self.seeds
         return list(range(checks.integer("seeds", self.seeds, 1, MOST_RUNS)))
 
-    def _axes(self, task: str) -> dict[tuple[str, ...], list[Any]]:
-        return self.grid.axes() | self.overrides.get(task, Override()).grid.axes()
+    def _axes(self, layers: Sequence[Override]) -> dict[tuple[str, ...], list[Any]]:
+        axes = self.grid.axes()
+        for layer in layers:
+            axes |= layer.grid.axes()
+        return axes
 
-    def _common(self, task: str, point: Mapping[tuple[str, ...], Value]) -> dict[str, Any]:
+    def _common(
+        self, task: str, layers: Sequence[Override], point: Mapping[tuple[str, ...], Value]
+    ) -> dict[str, Any]:
         """Return what the runs of one point of the grid share."""
-        override = self.overrides.get(task, Override())
         common: dict[str, Any] = {}
         for field in ("agent", "steps", "view", "keys", "mitigation", "stages"):
-            own = getattr(override, field)
-            common[field] = getattr(self, field) if own is msgspec.UNSET else own
+            said = [getattr(layer, field) for layer in (*reversed(layers), self)]
+            common[field] = next((own for own in said if own is not msgspec.UNSET), msgspec.UNSET)
         for field in ("static", "params", "config"):
-            common[field] = {**getattr(self, field), **getattr(override, field)}
+            common[field] = {}
+            for layer in (self, *layers):
+                common[field].update(getattr(layer, field))
         common["static"] = {"size": getattr(registry.sizes(task), self.size), **common["static"]}
         for (field, *name), value in point.items():
             if name:

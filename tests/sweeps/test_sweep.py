@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 
+import msgspec
 import pytest
 
 from gmbench import cli
@@ -74,6 +75,37 @@ def test_grid_expands_with_the_last_axis_fastest(tmp_path):
     assert (len(specs), len(dishes)) == (18, 6)
     assert {(s.params["alpha"], s.steps, s.static["size"]) for s in dishes} == {(0.25, 500, 9)}
     assert {s.static["size"] for s in specs if s not in dishes} == {7}
+
+
+def test_the_grid_is_run_with_each_variant(tmp_path):
+    """A variant has the last word, and axes that others do not have."""
+    text = """
+    tasks = ["CheeseCorner-v0", "CheeseDish-v0"]
+    seeds = 2
+    steps = 100
+    grid.params.alpha = [0.0, 0.5]
+    [overrides.CheeseDish-v0]
+    steps = 200
+    [[variants]]
+    mitigation = "l2"
+    [[variants]]
+    agent = "ppo_gru"
+    config = { network = "drc33", units = 9 }
+    steps = 300
+    grid.params.alpha = [0.25]
+    """
+    specs = sweep.read(written(tmp_path, text)).specs()
+    found = [
+        (s.task[6:8], s.mitigation, s.agent, s.steps, s.params["alpha"], s.seed) for s in specs
+    ]
+    unset = msgspec.UNSET
+    assert found == [
+        *(("Co", "l2", "ppo", 100, alpha, seed) for alpha in (0.0, 0.5) for seed in (0, 1)),
+        *(("Co", unset, "ppo_gru", 300, 0.25, seed) for seed in (0, 1)),
+        *(("Di", "l2", "ppo", 200, alpha, seed) for alpha in (0.0, 0.5) for seed in (0, 1)),
+        *(("Di", unset, "ppo_gru", 300, 0.25, seed) for seed in (0, 1)),
+    ]
+    assert specs[-1].config == {"network": "drc33", "units": 9}
 
 
 def test_json_says_the_same(tmp_path):
