@@ -11,6 +11,7 @@ from gmbench.agents.layers import Tap
 
 from gmbench.core import pool, registry
 from gmbench.core.mitigation import Mitigation
+from tests import drawn
 from tests.marks import by_day
 
 TASK = registry.make("CheeseCorner-v0", size=5)
@@ -38,8 +39,8 @@ def made(network, precision="float32"):
 
 @pytest.fixture(scope="module")
 def level():
-    drawn = pool.draw(TASK.env, TASK.training, jax.random.key(5), (1,))
-    return jax.tree.map(lambda leaf: leaf[..., 0], drawn)
+    one = drawn.levels(TASK.env, TASK.training, 5, 1)
+    return jax.tree.map(lambda leaf: leaf[..., 0], one)
 
 
 @pytest.mark.parametrize("network", by_day(list(NETWORKS), "conv_gru"))

@@ -11,7 +11,7 @@ from gmbench.core import pool, registry
 from gmbench.core.policy import Policy
 from gmbench.measure import evaluation
 from gmbench.solve.oracle import oracle
-from tests import made_up
+from tests import drawn, made_up
 
 TASK = registry.make("CheeseCorner-v0", size=5)
 DISCOUNT = jnp.float32(TASK.discount)
@@ -49,7 +49,7 @@ def _longest(levels):
 
 def test_who_needs_time_solves_more_after_thinking():
     """The farthest levels are lost by who must wait first, and won by who has thought enough."""
-    levels = pool.draw(TASK.env, TASK.training, jax.random.key(0), (256,))
+    levels = drawn.levels(TASK.env, TASK.training, 0, 256)
     share = np.asarray(solved(levels)).mean(axis=1)
     by_steps = dict(zip(THINKING, share.tolist(), strict=True))
     assert by_steps[0] < by_steps[1] < 1

@@ -145,6 +145,7 @@ def roll(act, levels):
     return jax.lax.scan(one, first, (STARTS, chances))[1]
 
 
+@partial(jax.jit, static_argnums=0)
 def levels_in(slots):
     return pool.fill(ENV, PARAMS, jax.random.key(12), slots * MANY, MANY)
 
@@ -156,9 +157,10 @@ def direct():
 
 def test_a_reset_takes_the_level_of_the_window():
     levels = levels_in(SLOTS)
+    window = jax.jit(lambda place: pool.window(levels, place, MANY))
     cheese, start, begun = map(np.asarray, roll(at_random, levels))
     for index in (7, 8, 31):
-        fresh, new = pool.window(levels, STARTS[index], MANY), begun[index]
+        fresh, new = window(STARTS[index]), begun[index]
         assert new.any()
         assert np.array_equal(cheese[index][:, new], fresh.cheese[:, new])
         assert np.array_equal(start[index][:, new], fresh.start[:, new])

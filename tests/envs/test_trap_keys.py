@@ -194,16 +194,20 @@ def test_steps_like_the_reference_for_long(differential):
     differential(SMALL, Reference, 1_000_000)
 
 
+@jax.jit
+def at_start(level):
+    """What each goal is worth at the start."""
+    return ENV.values(ENV.solve(level, DISCOUNT), ENV.start(level))
+
+
 def test_depths_and_values_by_hand():
     """Two moves to the key, two back, three to the exit; the seventh move pays."""
     level = ENV.parse(LOCKED)
     assert DEPTH(level) == 7
-    values = ENV.values(ENV.solve(level, DISCOUNT), ENV.start(level))
-    np.testing.assert_allclose(values, [0.99**6, 0.99, 0.99**6], rtol=1e-5)
+    np.testing.assert_allclose(at_start(level), [0.99**6, 0.99, 0.99**6], rtol=1e-5)
     level = ENV.parse(TWO_KEYS)
     assert DEPTH(level) == 2
-    values = ENV.values(ENV.solve(level, DISCOUNT), ENV.start(level))
-    np.testing.assert_allclose(values, [0.99, 0.99**2, 0.99], rtol=1e-5)
+    np.testing.assert_allclose(at_start(level), [0.99, 0.99**2, 0.99], rtol=1e-5)
     assert DEPTH(level.replace(walls=level.walls.at[0, 3].set(True))) == -1
 
 

@@ -109,14 +109,14 @@ def test_it_is_what_the_definition_says():
     walls, targets, ends = ENV.reach_model(level)
     beta = 40.0
     betas = jnp.full(1, beta)
-    soft = jax.jit(soft_values)(walls, targets[2], ends, DISCOUNT, betas)[0]
-    entered = jnp.where(targets[2], jnp.float32(1), DISCOUNT * soft)
-    q = np.asarray(after_moves(entered, walls), np.float64)
+    soft = np.asarray(jax.jit(soft_values)(walls, targets[2], ends, DISCOUNT, betas)[0])
+    entered = np.where(targets[2], np.float32(1), np.float32(DISCOUNT) * soft)
+    q = np.asarray(jax.jit(after_moves)(entered, walls), np.float64)
     odds = np.exp(beta * (q - q.max(axis=0)))
     nats = np.log(5 * odds / odds.sum(axis=0))
 
     cells = np.arange(49).reshape(7, 7)
-    after = np.asarray(after_moves(jnp.asarray(cells), walls)).reshape(5, 49)
+    after = np.asarray(jax.jit(after_moves)(cells, walls)).reshape(5, 49)
     over = np.asarray(targets[2] | ends).reshape(49)
     chain = np.zeros((49, 49))
     for action in range(5):

@@ -12,7 +12,7 @@ from gmbench.core.policy import uniform
 from gmbench.mitigations import adversarial_levels, buffer, ncc
 from gmbench.mitigations.scores import learnability
 from gmbench.solve.oracle import oracle
-from tests import made_up
+from tests import drawn, made_up
 
 TASK = registry.make("CheeseCorner-v0", size=5)
 ENV, PARAMS = TASK.env, TASK.training
@@ -66,7 +66,7 @@ def test_what_is_shifted_changes_a_trained_policy_less(trained):
 
 
 def test_exact_regret_is_nought_for_the_optimum_and_what_is_lacking_to_it():
-    levels = pool.draw(ENV, PARAMS.override(alpha=0.5), jax.random.key(0), (24,))
+    levels = drawn.levels(ENV, PARAMS.override(alpha=0.5), 0, 24)
 
     @jax.jit
     def regret(levels):
@@ -93,13 +93,13 @@ def test_the_worst_levels_are_kept_and_trained_on():
         state = mitigation.levels.init(key_init, PARAMS)
         _, proposed = mitigation.levels.draw(key_draw, state, PARAMS, 32)
         kept = mitigation.levels.consult(key, proposed, policy, GAMMA)
-        drawn, _ = mitigation.levels.draw(key_again, kept, PARAMS, 400)
+        played, _ = mitigation.levels.draw(key_again, kept, PARAMS, 400)
         both = adversarial_levels._joined(proposed.kept, proposed.proposed)
         every = adversarial_levels.regret(ENV, policy, both, GAMMA)
         again = adversarial_levels.regret(ENV, policy, kept.kept, GAMMA)
-        return kept, drawn, every, again, mitigation.log(kept, EMPTY)
+        return kept, played, every, again, mitigation.log(kept, EMPTY)
 
-    kept, drawn, every, again, told = jax.device_get(run(jax.random.key(3)))
+    kept, played, every, again, told = jax.device_get(run(jax.random.key(3)))
     np.testing.assert_allclose(kept.regret, np.sort(every)[::-1][:16], rtol=1e-6)
     np.testing.assert_allclose(kept.regret, again, rtol=1e-5)
     assert float(told["regret"]) == pytest.approx(np.mean(again), rel=1e-5)
@@ -109,7 +109,7 @@ def test_the_worst_levels_are_kept_and_trained_on():
         flat = np.concatenate([leaf.reshape(-1, leaf.shape[-1]).astype(int) for leaf in leaves])
         return set(map(tuple, flat.T)), list(map(tuple, flat.T))
 
-    ours, (_, played) = rows(kept.kept)[0], rows(drawn.levels)
+    ours, (_, played) = rows(kept.kept)[0], rows(played.levels)
     assert 0.42 < np.mean([level in ours for level in played]) < 0.6
 
 
@@ -125,7 +125,7 @@ def test_an_adversary_needs_states_listed_and_no_memory(trained):
 def test_the_running_mean_is_mirror_ascent_on_learnability_and_entropy():
     config = ncc.Config(size=4, fresh=4, rate=0.3, temperature=0.1)
     rng = np.random.default_rng(2)
-    levels = pool.draw(ENV, PARAMS, jax.random.key(1), (4,))
+    levels = drawn.levels(ENV, PARAMS, 1, 4)
     entries = buffer.entries(levels, jnp.arange(4, dtype=jnp.int32))
     mitigation = ncc.ncc(ENV, config)
     assert mitigation.levels.rests is False
@@ -145,7 +145,7 @@ def test_the_running_mean_is_mirror_ascent_on_learnability_and_entropy():
 
 
 def test_a_level_seen_for_the_first_time_has_the_score_it_shows():
-    levels = pool.draw(ENV, PARAMS, jax.random.key(1), (3,))
+    levels = drawn.levels(ENV, PARAMS, 1, 3)
     entries = buffer.entries(levels, jnp.array([0, 1, -2]))
     entries = entries._replace(episodes=jnp.array([4.0, 2.0, 0.0]), solved=jnp.array([1.0, 2, 0]))
     config = ncc.Config(size=3, fresh=3)

@@ -16,6 +16,7 @@ from gmbench.measure import rollouts
 from gmbench.mitigations import buffer, plr
 from gmbench.mitigations.scores import SCORES
 from gmbench.solve.oracle import oracle
+from tests import drawn
 from tests.marks import by_day
 
 ENV = registry.make("CheeseCorner-v0", size=5).env
@@ -194,7 +195,7 @@ def test_what_is_drawn_is_fresh_or_kept():
 
 
 def entries_of(scores, played):
-    levels = pool.draw(ENV, PARAMS, jax.random.key(0), (len(scores),))
+    levels = drawn.levels(ENV, PARAMS, 0, len(scores))
     ids = jnp.where(jnp.isfinite(jnp.asarray(scores)), jnp.arange(len(scores)), -5)
     kept = buffer.entries(levels, ids.astype(jnp.int32))
     return kept._replace(
@@ -247,7 +248,7 @@ def test_a_level_just_played_is_not_stale():
 
 
 def test_exact_regret_of_an_optimal_agent_is_nothing_and_never_less():
-    levels = pool.draw(ENV, PARAMS, jax.random.key(1), (256,))
+    levels = drawn.levels(ENV, PARAMS, 1, 256)
     gamma = jnp.float32(0.9)
     best = jax.jit(lambda levels: buffer.optimal_returns(ENV, levels, gamma))(levels)
 

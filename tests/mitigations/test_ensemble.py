@@ -18,7 +18,7 @@ from gmbench.core.policy import Policy, uniform
 from gmbench.measure import exact, members
 from gmbench.mitigations import ensemble
 from gmbench.solve.oracle import oracle
-from tests import made_up
+from tests import drawn, made_up
 
 TASK = registry.make("CheeseCorner-v0", size=5)
 ENV, PARAMS = TASK.env, TASK.training
@@ -131,7 +131,7 @@ def test_what_is_driven_apart_is_apart(trained):
 
 
 def test_each_member_is_worth_what_its_own_policy_is():
-    levels = pool.draw(ENV, PARAMS.override(alpha=1.0), jax.random.key(1), (16,))
+    levels = drawn.levels(ENV, PARAMS.override(alpha=1.0), 1, 16)
     goals = [oracle(ENV, PARAMS, goal, GAMMA) for goal in (0, 1)]
 
     def begin(level):

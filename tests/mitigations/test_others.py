@@ -12,7 +12,7 @@ from gmbench.core.mitigation import Drawn, Experience, LevelSource, Mitigation
 from gmbench.mitigations import augment, buffer, novelty
 from gmbench.runs.program import Program
 from gmbench.runs.spec import RunSpec, check
-from tests import made_up
+from tests import drawn, made_up
 from tests.marks import by_day
 
 ENV = registry.make("CheeseCorner-v0", size=5).env
@@ -27,7 +27,7 @@ def made(name, **settings):
     return recipe.make(ENV, recipe.config(**settings))
 
 
-def drawn(mitigation, rounds, count=64, params=PARAMS):
+def drawn_by(mitigation, rounds, count=64, params=PARAMS):
     """Return what a source draws in some rollouts."""
 
     def draw(state, key):
@@ -43,20 +43,20 @@ def drawn(mitigation, rounds, count=64, params=PARAMS):
 
 
 def test_distinguishing_levels_are_met_and_drawn_again():
-    state, found = drawn(made("oversample", share=0.5, size=24), 60)
+    state, found = drawn_by(made("oversample", share=0.5, size=24), 60)
     apart = np.asarray(jax.jit(jax.vmap(pool.over_envs(ENV.distinguishing)))(found.levels))
     # Half are drawn again; of the others a tenth.
     assert 0.5 < apart[20:].mean() < 0.6
     assert state.met > 24
     kept = jax.jit(pool.over_envs(ENV.distinguishing))(state.kept)
     assert kept.all()
-    _, none = drawn(made("oversample", share=0.5), 10, params=PARAMS.override(alpha=0.0))
+    _, none = drawn_by(made("oversample", share=0.5), 10, params=PARAMS.override(alpha=0.0))
     apart = jax.jit(jax.vmap(pool.over_envs(ENV.distinguishing)))(none.levels)
     assert not apart.any()
 
 
 def test_a_finite_set_stays_what_it_is():
-    _, found = drawn(made("finite", levels=7), 20)
+    _, found = drawn_by(made("finite", levels=7), 20)
     ids = np.asarray(found.ids)
     assert set(ids.ravel()) == set(range(7))
     walls = np.moveaxis(np.asarray(found.levels.walls), 0, -1)
@@ -169,7 +169,7 @@ def test_learning_stops_after_rollouts_in_a_row_and_for_good():
 
 
 def test_novelty_is_the_distance_to_the_nearest_other_level():
-    levels = pool.draw(ENV, PARAMS, jax.random.key(0), (6,))
+    levels = drawn.levels(ENV, PARAMS, 0, 6)
     entries = buffer.entries(levels, jnp.array([0, 1, -2, 3, 4, 5]))
     found = np.asarray(jax.jit(novelty.nearest)(entries))
     leaves = [np.asarray(leaf).reshape(-1, 6) for leaf in jax.tree.leaves(levels)]
