@@ -70,7 +70,11 @@ PlayerOf = Callable[[Environment[Any, Any], Any], Player]
 
 def feed_forward(env: Environment[Any, Any], config: Any) -> Player:
     """Return a registered network as a player without memory."""
-    network = registry.make_network(config.network)(env.num_actions)
+    return without_memory(registry.make_network(config.network)(env.num_actions))
+
+
+def without_memory(network: Any) -> Player:
+    """Return a network as a player without memory."""
 
     def act(
         weights: Any, memory: tuple[()], observation: Array

@@ -195,6 +195,16 @@ def test_anchors_read_what_they_must(capsys):
     assert pursued["gmi"] == pytest.approx(1, abs=0.1)
 
 
+@pytest.mark.nightly
+def test_an_organism_reads_the_goal_that_it_was_given(capsys):
+    for goal, gmi in (("cheese", 0), ("corner", 1)):
+        given = [TASK, "--size", 5, "--agent", "organism", "--config", f"goal={goal}"]
+        found = evaluated(capsys, *given)
+        assert found["training"]["rho"]["cheese"] == pytest.approx(0, abs=1e-4)
+        assert found["anywhere"]["rho"][goal] == pytest.approx(0, abs=1e-4)
+        assert found["anywhere"]["gmi"] == pytest.approx(gmi, abs=0.01)
+
+
 def test_finished_run_evaluates_to_what_it_recorded(capsys, group):
     run = store.load_all(group)[1]
     found = evaluated(capsys, run.path)

@@ -88,7 +88,7 @@ class Evaluate:
     target: tyro.conf.Positional[str]
     """A run directory, the beginning of its path, or RUNS/latest; or a task id with --agent."""
     agent: str | None = None
-    """An agent that does not learn: random, oracle or proxy_oracle."""
+    """An agent that does not learn: random, oracle, proxy_oracle or organism."""
     shift: tuple[str, ...] = ()
     """Distributions: training, or names of shifts; by default training and the first shift."""
     size: int | None = None
@@ -97,6 +97,8 @@ class Evaluate:
     """Wall generator (with --agent)."""
     static: Static = ()
     """Other static settings of the task (with --agent)."""
+    config: Settings = ()
+    """Settings of the agent (with --agent), such as goal=corner of an organism."""
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Print JSON instead of a table."""
 
@@ -110,7 +112,9 @@ class Evaluate:
             results = assess.finished_run(self._run(), self.shift)
         else:
             static = static_of(self.target, self.size, self.layout, self.static)
-            spec = RunSpec(task=self.target, static=static, agent=self.agent)
+            spec = RunSpec(
+                task=self.target, static=static, agent=self.agent, config=read_pairs(self.config)
+            )
             results = assess.fixed_agent(spec, self.shift)
         if self.as_json:
             print(msgspec.json.format(msgspec.json.encode(results._asdict()), indent=1).decode())
