@@ -2,14 +2,16 @@
 
 Each member of ``--config network=ensemble`` is trained on all steps by the agent's own loss, and
 the members' choices on **unlabelled** levels of deployment are driven to be independent of each
-other: the mutual information of every two members' actions there is added to the loss. Where goals
+other: the mutual information of every two members' actions there is added to the loss, and, lest
+members become independent by always doing the same, the divergence of how often each takes each
+action there from how often training does. Where goals
 agree, as in training, nothing is lost by it; where they come apart, members come to follow several
 of them, and a few labelled levels then say whom to trust (`gmbench queries`). It needs deployment's
 levels, as many as there are gradient steps times ``levels``, but not what is rewarded on them, and
 a network for each member.
 
 Sources: Lee et al. 2022, "Diversify and Disambiguate: Learning From Underspecified Data", arXiv
-2202.03418, section 3 (mutual information on unlabelled data; queries choose the head); Armstrong et
+2202.03418, section 3 (equations 2 and 3; queries choose the head); Armstrong et
 al. 2023, "CoinRun: Solving Goal Misgeneralisation", arXiv 2309.16166 (the same aim in this field).
 """
 
@@ -32,6 +34,8 @@ class Config:
 
     scale: float = 1.0
     """Of the mutual information, in nats, in the loss."""
+    keep: float = 1.0
+    """Of the divergence from training's shares of actions, in nats."""
     levels: int = 64
     """Unlabelled levels for each gradient step."""
     walk: int = 8
@@ -46,6 +50,15 @@ def information(probs: Float[Array, "members actions states"]) -> Float[Array, "
     nats = jnp.sum(joint * (jnp.log(joint + 1e-9) - jnp.log(apart + 1e-9)), axis=(2, 3))
     pairs = jnp.triu(jnp.ones_like(nats), 1)
     return jnp.sum(nats * pairs) / jnp.sum(pairs)
+
+
+def unlike(
+    probs: Float[Array, "members actions states"], usual: Float[Array, " actions"]
+) -> Float[Array, ""]:
+    """Return the mean divergence of members' shares of actions from the usual ones, in nats."""
+    shares = jnp.mean(probs, axis=-1)
+    apart = shares * (jnp.log(shares + 1e-9) - jnp.log(usual + 1e-9))
+    return jnp.mean(jnp.sum(apart, axis=1))
 
 
 def wandered(
@@ -90,8 +103,10 @@ def ensemble(env: Environment[Any, Any], config: Config) -> Mitigation:
         seen = wandered(env, deployed, batch.key, config.levels, config.walk)
         _, _, features = batch.apply(seen)
         probs = jax.nn.softmax(features["members"], axis=1)
-        nats = information(probs)
-        return own + config.scale * nats, {"information": nats, "members": own}
+        usual = jnp.sum(jax.nn.softmax(batch.logits, axis=0) * batch.weight, axis=(1, 2))
+        nats, away = information(probs), unlike(probs, jax.lax.stop_gradient(usual))
+        told = {"information": nats, "unlike": away, "members": own}
+        return own + config.scale * nats + config.keep * away, told
 
     return Mitigation(loss=loss)
 

@@ -65,6 +65,13 @@ def test_information_is_nought_of_independent_members_and_all_of_equal_ones():
     np.testing.assert_allclose(found, [0, np.log(4), 0, np.log(4) / 3], atol=1e-4)
 
 
+def test_shares_of_actions_are_compared_with_the_usual_ones():
+    probs = jnp.array([[[0.9, 0.5], [0.1, 0.5]], [[0.5, 0.5], [0.5, 0.5]]])
+    usual = jnp.array([0.5, 0.5])
+    first = 0.7 * np.log(0.7 / 0.5) + 0.3 * np.log(0.3 / 0.5)
+    assert float(ensemble.unlike(probs, usual)) == pytest.approx(first / 2, abs=1e-6)
+
+
 def test_states_of_deployment_are_a_few_steps_from_its_starts():
     deployed = PARAMS.override(alpha=1.0)
 
@@ -108,10 +115,13 @@ def test_members_are_driven_apart_where_goals_come_apart(monkeypatch):
     looked = []
     monkeypatch.setattr(ensemble, "wandered", lambda env, params, *rest: looked.append(params))
     monkeypatch.setattr(ensemble, "information", lambda probs: jnp.float32(0))
+    monkeypatch.setattr(ensemble, "unlike", lambda probs, usual: jnp.float32(0))
     nothing = jnp.zeros((2, 3, 4, 5))
     features = {"members": nothing, "values": nothing[:, 0]}
     batch = made_up.a_batch(
         features=features,
+        logits=nothing[0],
+        weight=jnp.ones((4, 5)) / 20,
         own=lambda logits, value: jnp.float32(2),
         apply=lambda seen: (None, None, features),
     )
