@@ -57,7 +57,7 @@ def unlike(
 ) -> Float[Array, ""]:
     """Return the mean divergence of members' shares of actions from the usual ones, in nats."""
     shares = jnp.mean(probs, axis=-1)
-    apart = shares * (jnp.log(shares + 1e-9) - jnp.log(usual + 1e-9))
+    apart = shares * (jnp.log(shares + 1e-9) - jnp.log(usual + 1e-9)[None])
     return jnp.mean(jnp.sum(apart, axis=1))
 
 
@@ -103,7 +103,7 @@ def ensemble(env: Environment[Any, Any], config: Config) -> Mitigation:
         seen = wandered(env, deployed, batch.key, config.levels, config.walk)
         _, _, features = batch.apply(seen)
         probs = jax.nn.softmax(features["members"], axis=1)
-        usual = jnp.sum(jax.nn.softmax(batch.logits, axis=0) * batch.weight, axis=(1, 2))
+        usual = jnp.sum(jax.nn.softmax(batch.logits, axis=0) * batch.weight[None], axis=(1, 2))
         nats, away = information(probs), unlike(probs, jax.lax.stop_gradient(usual))
         told = {"information": nats, "unlike": away, "members": own}
         return own + config.scale * nats + config.keep * away, told
