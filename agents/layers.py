@@ -158,6 +158,20 @@ def heads_reading(change: Callable[[Array], Array]) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def taps_changed(change: Callable[[str, Array], Array]) -> Iterator[None]:
+    """While inside, each tapped activation is ``change(its name, its values)``."""
+
+    def intercept(call: Any, args: Any, options: Any, context: Any) -> Any:
+        values = call(*args, **options)
+        if isinstance(context.module, Tap) and context.method_name == "__call__":
+            values = change("/".join(context.module.path), values)
+        return values
+
+    with nn.intercept_methods(intercept):
+        yield
+
+
 class Tap(nn.Module):
     """The identity, without weights: names an activation, so that it can be read or replaced.
 

@@ -276,7 +276,7 @@ def written(env: Any, config: Config) -> tuple[Compiled, dict[str, Any]]:
     for place, layer in enumerate(layers):
         inputs = len(env.observed) if place == 0 else width
         kernel, bias = _matrices(layer, names, inputs, width)
-        trunk[f"Conv3x3_{place}"] = {"kernel": kernel, "bias": bias}
+        trunk[f"Conv3x3_{place}"] = {"kernel": jnp.asarray(kernel), "bias": jnp.asarray(bias)}
         names = list(layer)
     actions, (rows, cols) = len(MOVES), env.shape
     summed = np.zeros((width, rows * cols, actions), np.float32)

@@ -3,6 +3,7 @@
 Batches are on the trailing axis.
 """
 
+import contextlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from gmbench.core import registry
 from gmbench.core.env import Environment, EnvState, Level
 from gmbench.core.policy import Policy
 
-from .layers import captured
+from .layers import captured, taps_changed
 
 PRECISIONS = ("float32", "bfloat16")
 """What networks can compute in."""
@@ -182,9 +183,13 @@ def policy(env: Environment[Any, Any], player: Player, weights: Any) -> Policy:
         del state
         return step(weights, memory, env.declared(observation))[3]
 
+    def forward(memory: Any, observations: Any, change: Any = None) -> Any:
+        with taps_changed(change) if change else contextlib.nullcontext():
+            return native(weights, memory, observations)
+
     def begin(level: Level) -> Any:
         del level
         return jax.tree.map(lambda leaf: leaf[..., 0], player.begin(1))
 
     memoryless = not jax.tree.leaves(player.begin(1))
-    return Policy(begin, act, memoryless, value, features)
+    return Policy(begin, act, memoryless, value, features, forward)

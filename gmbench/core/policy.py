@@ -23,6 +23,9 @@ class Policy(NamedTuple):
             training. None for policies without a critic.
         features: ``(memory, state, observation) -> {name: activation}``, the named activations of
             the forward pass that ``act`` makes. None for policies without a network.
+        forward: ``(memory, observations, change=None) -> (log-probabilities, value, memory,
+            features)``, the network's forward pass on a batch on trailing axes, with
+            ``change(name, activation)`` in the place of each named activation. None likewise.
     """
 
     begin: Callable[[Level], Any]
@@ -30,6 +33,7 @@ class Policy(NamedTuple):
     memoryless: bool = True
     value: Callable[[Any, EnvState, Any], Any] | None = None
     features: Callable[[Any, EnvState, Any], dict[str, Any]] | None = None
+    forward: Callable[..., tuple[Any, Any, Any, dict[str, Any]]] | None = None
 
 
 def uniform(env: Environment[Any, Any]) -> Policy:

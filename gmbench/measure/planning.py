@@ -87,7 +87,7 @@ def pairs(env: Any, levels: Level, discount: float) -> Pairs:
     gamma = jnp.float32(discount)
     made = _drawn(env) if hasattr(env, "pair") else _walled_off(env, levels, gamma)
     both = jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=-1), *made[:2])
-    return Pairs(both, _first_moves(env, both, gamma), made[2])
+    return Pairs(both, first_moves(env, both, gamma), made[2])
 
 
 def _walled_off(env: Any, levels: Level, discount: Array) -> tuple[Level, Level, np.ndarray]:
@@ -118,7 +118,8 @@ def _drawn(env: Any) -> tuple[Level, Level, np.ndarray]:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _first_moves(env: Any, levels: Level, discount: Array) -> Bool[Array, "actions levels"]:
+def first_moves(env: Any, levels: Level, discount: Array) -> Bool[Array, "actions levels"]:
+    """Return which first moves are optimal for the intended goal, on each level."""
     return pool.over_envs(lambda level: _first(env, level, discount))(levels)
 
 
