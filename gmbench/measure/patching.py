@@ -89,7 +89,8 @@ def pairs(env: Any, levels: Level, thing: str, discount: float) -> Pairs:
 def _fine(env: Any, level: Any) -> Bool[Array, ""]:
     """Whether a level is one: solvable, and with no two things in one place or in a wall."""
     cells = [leaf for leaf in vars(level).values() if jnp.shape(leaf) == (2,)]
-    numbers = jnp.ravel_multi_index(jnp.stack(cells).astype(jnp.int32).T, level.walls.shape, "clip")
+    rows, cols = jnp.stack(cells).astype(jnp.int32).T
+    numbers = jnp.ravel_multi_index((rows, cols), level.walls.shape, "clip")
     apart = jnp.sum(numbers[:, None] == numbers[None]) == len(cells)
     clear = ~level.walls.reshape(-1)[numbers]
     return env.is_solvable(level) & apart & jnp.all(clear)

@@ -117,16 +117,18 @@ def _drawn(env: Any) -> tuple[Level, Level, np.ndarray]:
     return opened, closed, np.repeat(depths, PER_DEPTH)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def first_moves(env: Any, levels: Level, discount: Array) -> Bool[Array, "actions levels"]:
-    """Return which first moves are optimal for the intended goal, on each level."""
-    return pool.over_envs(lambda level: _first(env, level, discount))(levels)
+@functools.partial(jax.jit, static_argnums=(0, 3))
+def first_moves(
+    env: Any, levels: Level, discount: Array, goal: int = 0
+) -> Bool[Array, "actions levels"]:
+    """Return which first moves are optimal for a goal, by its place, on each level."""
+    return pool.over_envs(lambda level: _first(env, level, discount, goal))(levels)
 
 
-def _first(env: Any, level: Level, discount: Array) -> Bool[Array, " actions"]:
-    """Return which first moves are optimal for the intended goal."""
+def _first(env: Any, level: Level, discount: Array, goal: int = 0) -> Bool[Array, " actions"]:
+    """Return which first moves are optimal for a goal: the intended one by default."""
     solution, state = env.solve(level, discount), env.start(level)
-    return best_of(lookahead(env, env.default_params, solution, state, discount), axis=1)[0]
+    return best_of(lookahead(env, env.default_params, solution, state, discount), axis=1)[goal]
 
 
 @functools.partial(jax.jit, static_argnums=0)
