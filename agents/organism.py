@@ -37,7 +37,7 @@ from gmbench.core import checks, keys, registry
 from gmbench.core.agent import Agent
 from gmbench.core.env import Environment
 from gmbench.core.policy import Policy
-from gmbench.grid.moves import STEPS
+from gmbench.grid.moves import ACTIONS, STEPS
 
 from . import player
 from .ladder import Convolutions
@@ -132,7 +132,7 @@ def wiring(env: Any, config: Config) -> list[Layer]:
     if config.trigger == "cue":
         layers[0][CUE] = Unit(_read(CUE))
     layers += _landmarks(planes, targets, config.trigger, env.shape)
-    return layers + _search(planes, ends, targets, config, reach_of(env, config))
+    return layers + _search(ends, config, reach_of(env, config))
 
 
 def _compass() -> list[Layer]:
@@ -156,9 +156,7 @@ def _landmarks(
         off = Unit((*_read("one"), *_read(CUE, -1.0)))
         return [{**_kept(*planes), **marks, "on": off, "off": Unit(())}]
     marked = {**_kept(*planes), **marks, "there": Unit(_read("one", -1.0, [(-1, 0), (0, 1)]), 1.0)}
-    seen = [
-        term for at, wall in PATTERN.items() for term in _read("wall", 1.0 if wall else -1.0, [at])
-    ]
+    seen = [(1.0 if wall else -1.0, "wall", at) for at, wall in PATTERN.items()]
     needed = sum(PATTERN.values())
     found = {"on": Unit((*_read("there"), *seen), -float(needed)), "off": Unit(())}
     around = (*_read("on", 1.0, AROUND), *_read("off", -1.0, AROUND))
@@ -166,50 +164,57 @@ def _landmarks(
     return [marked, {**kept, **found}, *[spread] * (max(shape) - 1)]
 
 
-def _search(
-    planes: list[str], ends: list[str], targets: list[str], config: Config, reach: int
-) -> list[Layer]:
+def _search(planes_of_ends: list[str], config: Config, reach: int) -> list[Layer]:
     """Flood from the register, add up when each cell was reached, and read it about the agent."""
     kept = _kept("wall", "agent")
-    flag = () if config.trigger == "none" else (*_read("on", -1.0), *_read("off"))
-    register: Layer = {"source": Unit((*_read(config.goal), *flag))}
-    if flag:
-        other = tuple((-weight, name, at) for weight, name, at in flag)
-        register["other"] = Unit((*_read(config.instead), *other), -1.0)
+    register = _register(config)
     begins = tuple(term for name in register for term in _read(name))
-    stops = [term for name in ends for term in _read(name)]
+    stops = tuple(term for name in planes_of_ends for term in _read(name))
     elsewhere = tuple((-weight, name, at) for weight, name, at in begins)
-    block = Unit((*stops, *elsewhere))
-    first = {**kept, "shut": block, "wave": Unit(begins), "less": Unit(())}
+    shut = Unit((*stops, *elsewhere))  # where an episode would end, but for the goal itself
+    first = {**kept, "shut": shut, "wave": Unit(begins), "less": Unit(())}
 
     here = (*_read("wave"), *_read("less", -1.0))
     near = (*_read("wave", 1.0, STEPS), *_read("less", -1.0, STEPS))
-    barred = (*_read("wall", -5.0), *_read("shut", -5.0))
+    barred = (*_read("wall", -5.0), *_read("shut", -5.0))  # five cells: the sum is at most 5
     tick = {
         **kept,
         **_kept("shut"),
         "wave": Unit((*near, *barred)),
         "less": Unit((*near, *barred), -1.0),
-        "near": Unit((*_read("near"), *here)),
+        "counted": Unit((*_read("counted"), *here)),
     }
-    last = {
+    begun = {**kept, **_kept(*planes_of_ends), **register}
+    return [begun, first, *[tick] * (reach - 1), _around_the_agent(reach)]
+
+
+def _register(config: Config) -> Layer:
+    """Return what the flood begins from: ``source``, and ``other`` where a trigger can turn it."""
+    if config.trigger == "none":
+        return {"source": Unit(_read(config.goal))}
+    off, on = (*_read("on", -1.0), *_read("off")), (*_read("on"), *_read("off", -1.0))
+    other = Unit((*_read(config.instead), *on), -1.0)
+    return {"source": Unit((*_read(config.goal), *off)), "other": other}
+
+
+def _around_the_agent(reach: int) -> Layer:
+    """Return ``reach - distance`` of the agent's cell and those next to it, 0 where it is not.
+
+    The waves that came to a cell add up to that: one for each layer since the first that did.
+    """
+    most = float(reach)
+    return {
         name: Unit(
             (
-                *((weight, channel, at) for channel, weight in _COUNTED),
-                *_read("agent", float(reach + 2)),
+                *_read("counted", 1.0, [at]),
+                *_read("wave", 1.0, [at]),
+                *_read("less", -1.0, [at]),
+                *_read("agent", most),
             ),
-            -float(reach + 2),
+            -most,
         )
-        for name, at in zip(MOVES, STEPS, strict=True)
+        for name, at in zip(ACTIONS, STEPS, strict=True)
     }
-    sources = _kept(*ends)
-    return [{**kept, **sources, **register}, first, *[tick] * (reach - 1), last]
-
-
-MOVES = ("stay", "up", "down", "left", "right")
-_COUNTED = (("near", 1.0), ("wave", 1.0), ("less", -1.0))
-"""What adds up to ``reach - distance``, 0 where the flood did not come: for those it came to, 1
-for each layer since."""
 
 
 def reach_of(env: Any, config: Config) -> int:
@@ -278,9 +283,9 @@ def written(env: Any, config: Config) -> tuple[Compiled, dict[str, Any]]:
         kernel, bias = _matrices(layer, names, inputs, width)
         trunk[f"Conv3x3_{place}"] = {"kernel": jnp.asarray(kernel), "bias": jnp.asarray(bias)}
         names = list(layer)
-    actions, (rows, cols) = len(MOVES), env.shape
+    actions, (rows, cols) = len(ACTIONS), env.shape
     summed = np.zeros((width, rows * cols, actions), np.float32)
-    for place, name in enumerate(MOVES):
+    for place, name in enumerate(ACTIONS):
         summed[names.index(name), :, place] = 1
     value = np.zeros((actions, 1), np.float32)
     value[0] = 1 / reach_of(env, config)
