@@ -41,6 +41,7 @@ def test_goals_part_at_every_fork(forks):
     assert forks.best.shape[-1] > 30
 
 
+@pytest.mark.nightly
 def test_a_search_without_its_object_is_lost_and_a_vector_is_not_its_object(forks):
     """The vector is the object's mean place: less that, its own cell still stands out."""
     found = steered({}, forks)

@@ -38,42 +38,37 @@ def test_noise_is_read_while_learning_and_not_while_acting(trained, agent):
     assert np.all(metrics["mitigation/spread"] > 1e-4)
 
 
-def test_what_heads_read_is_told_before_noise(trained):
-    def loss(weights, batch):
-        apart = jnp.max(jnp.abs(batch.read - batch.features["hidden_1"]))
-        return jnp.float32(0), {"apart": apart, "size": jnp.max(batch.read)}
-
-    noisy = Mitigation(noise=lambda key, features: features + 1, loss=loss)
-    _, _, metrics = trained(noisy, updates=2)
-    np.testing.assert_array_equal(metrics["mitigation/apart"], 0)
-    assert np.all(metrics["mitigation/size"] > 0)
-
-
-def test_noise_is_drawn_anew_for_each_step_on_a_minibatch(trained):
-    """What a loss draws differs among the 4 gradient steps of an update, and among updates."""
+def test_a_loss_is_told_what_heads_read_before_noise_and_may_draw(trained):
+    """What it draws differs among the 4 gradient steps of an update, and among updates."""
 
     def loss(weights, batch):
         drawn = jax.random.uniform(batch.key)
-        return jnp.float32(0), {"drawn": drawn, "square": drawn**2}
+        apart = jnp.max(jnp.abs(batch.read - batch.features["hidden_1"]))
+        told = {"apart": apart, "size": jnp.max(batch.read), "drawn": drawn, "square": drawn**2}
+        return jnp.float32(0), told
 
-    noisy = Mitigation(noise=lambda key, features: features, loss=loss)
+    noisy = Mitigation(noise=lambda key, features: features + 1, loss=loss)
     _, _, metrics = trained(noisy, updates=3)
-    mean, square = metrics["mitigation/drawn"], metrics["mitigation/square"]
-    assert np.all(square - mean**2 > 1e-4)
-    assert len(set(mean.tolist())) == 3
+    found = {name: metrics[f"mitigation/{name}"] for name in ("apart", "size", "drawn", "square")}
+    np.testing.assert_array_equal(found["apart"], 0)
+    assert np.all(found["size"] > 0)
+    assert np.all(found["square"] - found["drawn"] ** 2 > 1e-4)
+    assert len(set(found["drawn"].tolist())) == 3
 
 
-def test_what_is_seen_can_be_shifted(trained):
+def test_a_loss_may_ask_what_the_network_would_say_and_what_the_agents_own_would_be(trained):
     def loss(weights, batch):
         same, _ = batch.shifted(jnp.float32(0))
-        seen = batch.observation.astype(jnp.float32)
-        nothing, _ = batch.shifted(-seen)
-        found = {"same": jnp.max(jnp.abs(same - batch.logits)), **told(nothing)}
+        nothing, _ = batch.shifted(-batch.observation.astype(jnp.float32))
+        own = batch.own(batch.logits, batch.value)
+        found = {"same": jnp.max(jnp.abs(same - batch.logits)), "own": own, **told(nothing)}
         return jnp.float32(0), found
 
-    _, _, metrics = trained(Mitigation(loss=loss), updates=2)
+    _, _, metrics = trained(Mitigation(loss=loss), updates=3, vf_coef=0.7, ent_coef=0.2)
     np.testing.assert_array_equal(metrics["mitigation/same"], 0)
     np.testing.assert_allclose(metrics["mitigation/spread"], 0, atol=1e-6)
+    total = metrics["loss/actor"] + 0.7 * metrics["loss/critic"] - 0.2 * metrics["entropy"]
+    np.testing.assert_allclose(metrics["mitigation/own"], total, rtol=1e-4, atol=1e-6)
 
 
 def test_noises_pass_in_order_with_keys_of_their_own():
