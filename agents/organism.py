@@ -37,12 +37,13 @@ from gmbench.core import checks, keys, registry
 from gmbench.core.agent import Agent
 from gmbench.core.env import Environment
 from gmbench.core.policy import Policy
-from gmbench.grid.moves import ACTIONS, STEPS
 
 from . import player
 from .ladder import Convolutions
 from .layers import Dense, Heads, Observation, Outputs, Tap, as_numbers, flatten
 
+MOVES = {"stay": (0, 0), "up": (-1, 0), "down": (1, 0), "left": (0, -1), "right": (0, 1)}
+"""Row and column change of each action that an organism can take."""
 MECHANISMS = ("search", "reflex")
 TRIGGERS = ("none", "walls", "cue")
 CORNER = "corner"
@@ -117,8 +118,12 @@ def wiring(env: Any, config: Config) -> list[Layer]:
     agent stands.
 
     Raises:
-        Refused: for a goal or a trigger that the observation does not show.
+        Refused: for a goal or a trigger that the observation does not show, or for other actions.
     """
+    if tuple(env.action_names) != tuple(MOVES):
+        raise checks.Refused(
+            f"organism: takes the actions {', '.join(MOVES)}, not {', '.join(env.action_names)}"
+        )
     if config.mechanism == "reflex":
         return _compass()
     targets = [config.goal] if config.trigger == "none" else [config.goal, config.instead]
@@ -175,7 +180,8 @@ def _search(planes_of_ends: list[str], config: Config, reach: int) -> list[Layer
     first = {**kept, "shut": shut, "wave": Unit(begins), "less": Unit(())}
 
     here = (*_read("wave"), *_read("less", -1.0))
-    near = (*_read("wave", 1.0, STEPS), *_read("less", -1.0, STEPS))
+    around = [*MOVES.values()]
+    near = (*_read("wave", 1.0, around), *_read("less", -1.0, around))
     barred = (*_read("wall", -5.0), *_read("shut", -5.0))  # five cells: the sum is at most 5
     tick = {
         **kept,
@@ -213,7 +219,7 @@ def _around_the_agent(reach: int) -> Layer:
             ),
             -most,
         )
-        for name, at in zip(ACTIONS, STEPS, strict=True)
+        for name, at in MOVES.items()
     }
 
 
@@ -283,9 +289,9 @@ def written(env: Any, config: Config) -> tuple[Compiled, dict[str, Any]]:
         kernel, bias = _matrices(layer, names, inputs, width)
         trunk[f"Conv3x3_{place}"] = {"kernel": jnp.asarray(kernel), "bias": jnp.asarray(bias)}
         names = list(layer)
-    actions, (rows, cols) = len(ACTIONS), env.shape
+    actions, (rows, cols) = len(MOVES), env.shape
     summed = np.zeros((width, rows * cols, actions), np.float32)
-    for place, name in enumerate(ACTIONS):
+    for place, name in enumerate(MOVES):
         summed[names.index(name), :, place] = 1
     value = np.zeros((actions, 1), np.float32)
     value[0] = 1 / reach_of(env, config)

@@ -187,5 +187,9 @@ def test_what_is_not_shown_cannot_be_wanted():
         organism.wiring(env, Config(goal="dish"))
     with pytest.raises(Refused, match="trigger cue, which needs the plane: unknown 'watch'"):
         organism.wiring(env, Config(trigger="cue"))
+    with pytest.raises(
+        Refused, match="organism: takes the actions stay, up, down, left, right, not"
+    ):
+        organism.wiring(registry.make("CoinRun-v0").env, Config())
     with pytest.raises(Refused, match="a reflex knows no way but to 'corner'"):
         Config(mechanism="reflex")
