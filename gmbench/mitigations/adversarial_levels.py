@@ -29,7 +29,7 @@ from gmbench.core.mitigation import Drawn, Experience, LevelSource, Metrics, Mit
 from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
 from gmbench.measure import exact
-from gmbench.mitigations.buffer import need_optimum, optimal_returns
+from gmbench.mitigations.buffer import joined, mutated, need_optimum, optimal_returns, taken
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,28 +98,25 @@ def adversarial_levels(env: Environment[Any, Any], config: Config) -> Mitigation
     def children(key: PRNGKeyArray, kept: Level) -> Level:
         key_parents, *each = jax.random.split(key, 1 + config.edits)
         parents = jax.random.randint(key_parents, (config.edited,), 0, config.size)
-        levels = _taken(kept, parents)
-        for own in each:
-            levels = pool.over_envs(env.mutate)(jax.random.split(own, config.edited), levels)
-        return levels
+        return mutated(env, each, taken(kept, parents))
 
     def draw(key: PRNGKeyArray, state: State, params: Any, count: int) -> tuple[Drawn, State]:
         key_edits, key_fresh, key_own, key_which, key_place = jax.random.split(key, 5)
         fresh = pool.draw(env, params, key_fresh, (config.fresh,))
-        proposed = _joined(children(key_edits, state.kept), fresh)
+        proposed = joined(children(key_edits, state.kept), fresh)
         own = pool.draw(env, params, key_own, (count,))
         from_kept = jax.random.uniform(key_which, (count,)) < config.share
-        worst = _taken(state.kept, jax.random.randint(key_place, (count,), 0, config.size))
+        worst = taken(state.kept, jax.random.randint(key_place, (count,), 0, config.size))
         levels = jax.tree.map(lambda new, old: jnp.where(from_kept, new, old), worst, own)
         drawn = Drawn(levels, jnp.zeros(count, jnp.int32), jnp.ones(count, bool))
         return drawn, state._replace(proposed=proposed)
 
     def consult(key: PRNGKeyArray, state: State, policy: Policy, gamma: Array) -> State:
         del key
-        both = _joined(state.kept, state.proposed)
+        both = joined(state.kept, state.proposed)
         found = regret(env, policy, both, gamma)
         highest, places = jax.lax.top_k(found, config.size)
-        return state._replace(kept=_taken(both, places), regret=highest)
+        return state._replace(kept=taken(both, places), regret=highest)
 
     def log(state: State, experience: Experience) -> Metrics:
         del experience
@@ -127,14 +124,6 @@ def adversarial_levels(env: Environment[Any, Any], config: Config) -> Mitigation
         return {"regret": jnp.mean(state.regret), "distinguishing": jnp.mean(apart)}
 
     return Mitigation(levels=LevelSource(init, draw, consult=consult), log=log)
-
-
-def _taken(levels: Level, places: Array) -> Level:
-    return jax.tree.map(lambda leaf: jnp.take(leaf, places, axis=-1), levels)
-
-
-def _joined(one: Level, other: Level) -> Level:
-    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=-1), one, other)
 
 
 registry.mitigation("adversarial_levels")(Recipe(config=Config, make=adversarial_levels))

@@ -156,10 +156,7 @@ def curriculum(
     def edited(key: PRNGKeyArray, kept: Entries, weights: Array) -> Level:
         key_parents, *each = jax.random.split(key, 1 + edits)
         parents = _drawn(key_parents, weights, config.fresh)
-        levels = jax.tree.map(lambda leaf: leaf[..., parents], kept.levels)
-        for own in each:
-            levels = pool.over_envs(env.mutate)(jax.random.split(own, config.fresh), levels)
-        return levels
+        return mutated(env, each, taken(kept.levels, parents))
 
     def draw(key: PRNGKeyArray, state: State, params: Any, count: int) -> tuple[Drawn, State]:
         key_kind, key_fresh, key_edits, key_place = jax.random.split(key, 4)
@@ -178,7 +175,7 @@ def curriculum(
         again = _drawn(key_place, weights, count)
         in_turn = config.size + jnp.arange(count, dtype=jnp.int32) % config.fresh
         place = jnp.where(kind == REPLAY, again, in_turn)
-        both = _joined(state.kept, fresh)
+        both = joined(state.kept, fresh)
         drawn = Drawn(
             jax.tree.map(lambda leaf: leaf[..., place], both.levels),
             both.ids[place],
@@ -192,7 +189,7 @@ def curriculum(
         fresh = state.fresh
         if optimal:
             fresh = fresh._replace(best=optimal_returns(env, fresh.levels, experience.gamma))
-        both = seen(_joined(state.kept, fresh), experience, state.clock)
+        both = seen(joined(state.kept, fresh), experience, state.clock)
         scored = jnp.where(both.played == state.clock, score(experience, both), both.score)
         both = both._replace(score=scored)
         kept, fresh = chosen(both, config.size)
@@ -287,10 +284,10 @@ def chosen(both: Entries, size: int) -> tuple[Entries, Entries]:
     Of equal scores those that were there already stay.
     """
     order = jnp.argsort(-both.score, stable=True)
-    kept = _taken(both, order[:size])
+    kept = taken(both, order[:size])
     kept = kept._replace(ids=jnp.where(kept.score > UNSCORED, kept.ids, _unnamed(kept.ids)))
     # What was drawn last stays in its place, less what is kept now: episodes on it may go on.
-    fresh = _taken(both, jnp.arange(size, both.ids.shape[0]))
+    fresh = taken(both, jnp.arange(size, both.ids.shape[0]))
     moved = jnp.any(fresh.ids[:, None] == kept.ids[None], axis=1)
     names = jnp.where(moved, _unnamed(fresh.ids) - size, fresh.ids)
     return kept, fresh._replace(ids=names, score=jnp.where(moved, UNSCORED, fresh.score))
@@ -343,12 +340,22 @@ def _drawn(key: PRNGKeyArray, weights: Float[Array, " levels"], count: int) -> I
     return jnp.minimum(place, weights.shape[0] - 1).astype(jnp.int32)
 
 
-def _joined(kept: Entries, fresh: Entries) -> Entries:
-    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=-1), kept, fresh)
+def mutated(env: Environment[Any, Any], each: Iterable[PRNGKeyArray], levels: Level) -> Level:
+    """Edit every level once for each key."""
+    count = jax.tree.leaves(levels)[0].shape[-1]
+    for own in each:
+        levels = pool.over_envs(env.mutate)(jax.random.split(own, count), levels)
+    return levels
 
 
-def _taken(both: Entries, places: Int[Array, " some"]) -> Entries:
-    return jax.tree.map(lambda leaf: leaf[..., places], both)
+def joined(one: Any, other: Any) -> Any:
+    """Join levels, or entries, along the trailing axis."""
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=-1), one, other)
+
+
+def taken(levels: Any, places: Int[Array, " some"]) -> Any:
+    """Return the levels, or entries, at some places."""
+    return jax.tree.map(lambda leaf: leaf[..., places], levels)
 
 
 def _where(condition: Bool[Array, ""], one: Any, other: Any) -> Any:

@@ -4,15 +4,14 @@ Each member of ``--config network=ensemble`` is trained on all steps by the agen
 the members' choices on **unlabelled** levels of deployment are driven to be independent of each
 other: the mutual information of every two members' actions there is added to the loss, and, lest
 members become independent by always doing the same, the divergence of how often each takes each
-action there from how often training does. Where goals
-agree, as in training, nothing is lost by it; where they come apart, members come to follow several
-of them, and a few labelled levels then say whom to trust (`gmbench queries`). It needs deployment's
-levels, as many as there are gradient steps times ``levels``, but not what is rewarded on them, and
-a network for each member.
+action there from how often training does. Where goals agree, as in training, nothing is lost by it;
+where they come apart, members may come to follow several of them, and a few labelled levels then
+say whom to trust (`gmbench queries`). It needs deployment's levels, as many as there are gradient
+steps times ``levels``, but not what is rewarded on them, and a network for each member.
 
 Sources: Lee et al. 2022, "Diversify and Disambiguate: Learning From Underspecified Data", arXiv
-2202.03418, section 3 (equations 2 and 3; queries choose the head); Armstrong et
-al. 2023, "CoinRun: Solving Goal Misgeneralisation", arXiv 2309.16166 (the same aim in this field).
+2202.03418, section 3 (equations 2 and 3; queries choose the head); Armstrong et al. 2023, "CoinRun:
+Solving Goal Misgeneralisation", arXiv 2309.16166 (the same aim in this field).
 """
 
 import dataclasses

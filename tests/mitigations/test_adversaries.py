@@ -94,7 +94,7 @@ def test_the_worst_levels_are_kept_and_trained_on():
         _, proposed = mitigation.levels.draw(key_draw, state, PARAMS, 32)
         kept = mitigation.levels.consult(key, proposed, policy, GAMMA)
         played, _ = mitigation.levels.draw(key_again, kept, PARAMS, 400)
-        both = adversarial_levels._joined(proposed.kept, proposed.proposed)
+        both = buffer.joined(proposed.kept, proposed.proposed)
         every = adversarial_levels.regret(ENV, policy, both, GAMMA)
         again = adversarial_levels.regret(ENV, policy, kept.kept, GAMMA)
         return kept, played, every, again, mitigation.log(kept, EMPTY)

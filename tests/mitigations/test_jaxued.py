@@ -65,5 +65,5 @@ def test_the_same_levels_are_kept(sampler):
     kept = jax.tree.map(lambda leaf: leaf[..., :SIZE], every)
     for first in range(SIZE, 60, SIZE):
         fresh = jax.tree.map(lambda leaf, at=first: leaf[..., at : at + SIZE], every)
-        kept, _ = buffer.chosen(buffer._joined(kept, fresh), SIZE)
+        kept, _ = buffer.chosen(buffer.joined(kept, fresh), SIZE)
     assert set(np.asarray(kept.ids).tolist()) == set(np.asarray(inserted()).tolist())
