@@ -24,14 +24,10 @@ Sources: the idea of models of known mechanism is that of Lindner et al. 2023, "
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Float
 
 from gmbench.core import checks, keys, registry
 from gmbench.core.agent import Agent
@@ -39,8 +35,7 @@ from gmbench.core.env import Environment
 from gmbench.core.policy import Policy
 
 from . import player
-from .ladder import Convolutions
-from .layers import Dense, Heads, Observation, Outputs, Tap, as_numbers, flatten
+from .compiled import Compiled, Layer, Unit, compiled, kept, read
 
 MOVES = {"stay": (0, 0), "up": (-1, 0), "down": (1, 0), "left": (0, -1), "right": (0, 1)}
 """Row and column change of each action that an organism can take."""
@@ -87,30 +82,6 @@ class Config:
 # ---- wiring --------------------------------------------------------------------------------------
 
 
-class Unit(NamedTuple):
-    """One channel of a layer: the ReLU of a bias and of what it reads of the layer before.
-
-    Attributes:
-        terms: ``(weight, name of a channel, (row, column) to read it at, relative)``.
-        bias: added.
-    """
-
-    terms: tuple[tuple[float, str, tuple[int, int]], ...]
-    bias: float = 0.0
-
-
-Layer = dict[str, Unit]
-"""Channels by name."""
-
-
-def _read(name: str, weight: float = 1.0, at: Sequence[tuple[int, int]] = ((0, 0),)) -> Any:
-    return tuple((weight, name, place) for place in at)
-
-
-def _kept(*names: str) -> Layer:
-    return {name: Unit(_read(name)) for name in names}
-
-
 def wiring(env: Any, config: Config) -> list[Layer]:
     """Return every layer of an organism by the names of its channels.
 
@@ -133,18 +104,18 @@ def wiring(env: Any, config: Config) -> list[Layer]:
         checks.known("trigger cue, which needs the plane", CUE, env.observed)
     ends = sorted(_ending(env) - {"agent", "wall"})
     planes = sorted({*targets, *ends, "wall", "agent"} - {CORNER})
-    layers = [{**_kept(*planes), "one": Unit((), 1.0)}]
+    layers = [{**kept(*planes), "one": Unit((), 1.0)}]
     if config.trigger == "cue":
-        layers[0][CUE] = Unit(_read(CUE))
+        layers[0][CUE] = Unit(read(CUE))
     layers += _landmarks(planes, targets, config.trigger, env.shape)
     return layers + _search(ends, config, reach_of(env, config))
 
 
 def _compass() -> list[Layer]:
-    first = {**_kept("agent"), "one": Unit((), 1.0)}
+    first = {**kept("agent"), "one": Unit((), 1.0)}
     moves = {"up": [(-1, 0)], "left": [(0, -1)]}  # where there is a cell to go to
-    towards = {k: Unit((*_read("agent"), *_read("one", at=at)), -1.0) for k, at in moves.items()}
-    return [first, {**dict.fromkeys(("stay", "down", "right"), Unit(())), **towards}]
+    towards = {k: Unit((*read("agent"), *read("one", at=at)), -1.0) for k, at in moves.items()}
+    return [first, {name: towards.get(name, Unit(())) for name in MOVES}]
 
 
 def _landmarks(
@@ -153,54 +124,54 @@ def _landmarks(
     """Mark the corner, and spread whether the trigger shows over the grid (``on`` less ``off``)."""
     marks: Layer = {}
     if CORNER in targets:
-        marks[CORNER] = Unit(_read("one", -1.0, [(-1, 0), (0, -1)]), 1.0)
-    kept = _kept(*planes, *marks)
+        marks[CORNER] = Unit(read("one", -1.0, [(-1, 0), (0, -1)]), 1.0)
+    passed = kept(*planes, *marks)
     if trigger == "none":
-        return [{**_kept(*planes), **marks}] if marks else []
+        return [{**kept(*planes), **marks}] if marks else []
     if trigger == "cue":
-        off = Unit((*_read("one"), *_read(CUE, -1.0)))
-        return [{**_kept(*planes), **marks, "on": off, "off": Unit(())}]
-    marked = {**_kept(*planes), **marks, "there": Unit(_read("one", -1.0, [(-1, 0), (0, 1)]), 1.0)}
+        off = Unit((*read("one"), *read(CUE, -1.0)))
+        return [{**kept(*planes), **marks, "on": off, "off": Unit(())}]
+    marked = {**kept(*planes), **marks, "there": Unit(read("one", -1.0, [(-1, 0), (0, 1)]), 1.0)}
     seen = [(1.0 if wall else -1.0, "wall", at) for at, wall in PATTERN.items()]
     needed = sum(PATTERN.values())
-    found = {"on": Unit((*_read("there"), *seen), -float(needed)), "off": Unit(())}
-    around = (*_read("on", 1.0, AROUND), *_read("off", -1.0, AROUND))
-    spread = {**kept, "on": Unit(around), "off": Unit(around, -1.0)}
-    return [marked, {**kept, **found}, *[spread] * (max(shape) - 1)]
+    found = {"on": Unit((*read("there"), *seen), -float(needed)), "off": Unit(())}
+    around = (*read("on", 1.0, AROUND), *read("off", -1.0, AROUND))
+    spread = {**passed, "on": Unit(around), "off": Unit(around, -1.0)}
+    return [marked, {**passed, **found}, *[spread] * (max(shape) - 1)]
 
 
 def _search(planes_of_ends: list[str], config: Config, reach: int) -> list[Layer]:
     """Flood from the register, add up when each cell was reached, and read it about the agent."""
-    kept = _kept("wall", "agent")
+    passed = kept("wall", "agent")
     register = _register(config)
-    begins = tuple(term for name in register for term in _read(name))
-    stops = tuple(term for name in planes_of_ends for term in _read(name))
+    begins = tuple(term for name in register for term in read(name))
+    stops = tuple(term for name in planes_of_ends for term in read(name))
     elsewhere = tuple((-weight, name, at) for weight, name, at in begins)
     shut = Unit((*stops, *elsewhere))  # where an episode would end, but for the goal itself
-    first = {**kept, "shut": shut, "wave": Unit(begins), "less": Unit(())}
+    first = {**passed, "shut": shut, "wave": Unit(begins), "less": Unit(())}
 
-    here = (*_read("wave"), *_read("less", -1.0))
+    here = (*read("wave"), *read("less", -1.0))
     around = [*MOVES.values()]
-    near = (*_read("wave", 1.0, around), *_read("less", -1.0, around))
-    barred = (*_read("wall", -5.0), *_read("shut", -5.0))  # five cells: the sum is at most 5
+    near = (*read("wave", 1.0, around), *read("less", -1.0, around))
+    barred = (*read("wall", -5.0), *read("shut", -5.0))  # five cells: the sum is at most 5
     tick = {
-        **kept,
-        **_kept("shut"),
+        **passed,
+        **kept("shut"),
         "wave": Unit((*near, *barred)),
         "less": Unit((*near, *barred), -1.0),
-        "counted": Unit((*_read("counted"), *here)),
+        "counted": Unit((*read("counted"), *here)),
     }
-    begun = {**kept, **_kept(*planes_of_ends), **register}
+    begun = {**passed, **kept(*planes_of_ends), **register}
     return [begun, first, *[tick] * (reach - 1), _around_the_agent(reach)]
 
 
 def _register(config: Config) -> Layer:
     """Return what the flood begins from: ``source``, and ``other`` where a trigger can turn it."""
     if config.trigger == "none":
-        return {"source": Unit(_read(config.goal))}
-    off, on = (*_read("on", -1.0), *_read("off")), (*_read("on"), *_read("off", -1.0))
-    other = Unit((*_read(config.instead), *on), -1.0)
-    return {"source": Unit((*_read(config.goal), *off)), "other": other}
+        return {"source": Unit(read(config.goal))}
+    off, on = (*read("on", -1.0), *read("off")), (*read("on"), *read("off", -1.0))
+    other = Unit((*read(config.instead), *on), -1.0)
+    return {"source": Unit((*read(config.goal), *off)), "other": other}
 
 
 def _around_the_agent(reach: int) -> Layer:
@@ -212,10 +183,10 @@ def _around_the_agent(reach: int) -> Layer:
     return {
         name: Unit(
             (
-                *_read("counted", 1.0, [at]),
-                *_read("wave", 1.0, [at]),
-                *_read("less", -1.0, [at]),
-                *_read("agent", most),
+                *read("counted", 1.0, [at]),
+                *read("wave", 1.0, [at]),
+                *read("less", -1.0, [at]),
+                *read("agent", most),
             ),
             -most,
         )
@@ -256,70 +227,10 @@ def _ending(env: Any) -> frozenset[str]:
 # ---- weights -------------------------------------------------------------------------------------
 
 
-class Compiled(nn.Module):
-    """Convolutions, one hidden layer and the heads: the network that organisms are written into.
-
-    Attributes:
-        num_actions: number of logits.
-        depth: of the convolutions.
-        channels: of each.
-    """
-
-    num_actions: int
-    depth: int
-    channels: int
-
-    @nn.compact
-    def __call__(self, observation: Observation) -> Outputs:
-        """Compute logits and value."""
-        planes = jnp.moveaxis(as_numbers(observation), 2, 0)
-        planes = Convolutions(self.depth, self.channels, name="trunk")(planes)
-        hidden = Tap(name="hidden_0")(nn.relu(Dense(self.num_actions)(flatten(planes))))
-        return Heads(self.num_actions)(hidden)
-
-
 def written(env: Any, config: Config) -> tuple[Compiled, dict[str, Any]]:
-    """Return an organism's network and its weights."""
-    layers = wiring(env, config)
-    width = max(map(len, layers))
-    names: Sequence[str] = env.observed
-    trunk = {}
-    for place, layer in enumerate(layers):
-        inputs = len(env.observed) if place == 0 else width
-        kernel, bias = _matrices(layer, names, inputs, width)
-        trunk[f"Conv3x3_{place}"] = {"kernel": jnp.asarray(kernel), "bias": jnp.asarray(bias)}
-        names = list(layer)
-    actions, (rows, cols) = len(MOVES), env.shape
-    summed = np.zeros((width, rows * cols, actions), np.float32)
-    for place, name in enumerate(MOVES):
-        summed[names.index(name), :, place] = 1
-    value = np.zeros((actions, 1), np.float32)
-    value[0] = 1 / reach_of(env, config)
-    weights = {
-        "trunk": trunk,
-        "Dense_0": _affine(summed.reshape(-1, actions)),
-        "Heads_0": {
-            "policy": _affine(config.sharpness * jnp.eye(actions)),
-            "value": _affine(value),
-        },
-    }
-    return Compiled(env.num_actions, len(layers), width), {"params": weights}
-
-
-def _matrices(
-    layer: Mapping[str, Unit], names: Sequence[str], inputs: int, width: int
-) -> tuple[Float[np.ndarray, "3 3 inputs width"], Float[np.ndarray, " width"]]:
-    kernel, bias = np.zeros((3, 3, inputs, width), np.float32), np.zeros(width, np.float32)
-    for place, unit in enumerate(layer.values()):
-        bias[place] = unit.bias
-        for weight, name, (row, col) in unit.terms:
-            if name in names:  # a channel that the layer before does not have is 0
-                kernel[1 + row, 1 + col, names.index(name), place] += weight
-    return kernel, bias
-
-
-def _affine(kernel: Any) -> dict[str, Any]:
-    return {"kernel": jnp.asarray(kernel, jnp.float32), "bias": jnp.zeros(kernel.shape[1])}
+    """Return an organism's network and its weights; its value is how near the goal is, 0 to 1."""
+    nearness = 1 / reach_of(env, config)
+    return compiled(wiring(env, config), env.observed, env.shape, config.sharpness, nearness)
 
 
 def policy(env: Environment[Any, Any], config: Config, weights: Any) -> Policy:
