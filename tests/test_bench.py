@@ -40,6 +40,7 @@ def names(result):
     return [row["name"] for row in result["rows"]]
 
 
+@pytest.mark.nightly
 def test_env():
     result = measure("env", repeats=3)
     ours, bare = result["rows"]
@@ -152,6 +153,7 @@ def test_ratios_are_committed_for_what_has_a_yardstick():
     assert tuple(json.loads(CHECK.with_name("ratios.json").read_text())) == bench.RATIOS
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(("name", "size"), by_day([("mlp", 5), ("impala_small", 9)], ("mlp", 5)))
 def test_the_reference_is_the_same_network(name, size):
     network = registry.make_network(name)(num_actions=5)
@@ -171,6 +173,7 @@ def test_the_reference_is_the_same_network(name, size):
         assert np.std(one) > 0
 
 
+@pytest.mark.nightly
 def test_the_reference_takes_the_place_of_the_network():
     network = registry.make_network("impala_small")(num_actions=5)
     seen = jnp.zeros((9, 9, 3, 7), bool)

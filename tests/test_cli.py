@@ -155,6 +155,7 @@ def test_list_names_everything_registered(capsys):
         assert name in printed
 
 
+@pytest.mark.nightly
 def test_show_prints_the_spec_and_levels_of_every_distribution(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     cli.main(["show", TASK, "--size", "5", "--seed", "3"])
@@ -184,6 +185,7 @@ def evaluated(capsys, *arguments):
     return json.loads(capsys.readouterr().out)["distributions"]
 
 
+@pytest.mark.nightly
 def test_anchors_read_what_they_must(capsys):
     fixed = [TASK, "--size", 5, "--agent"]
     for found in evaluated(capsys, *fixed, "oracle").values():

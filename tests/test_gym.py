@@ -153,6 +153,7 @@ def usual():
         yield
 
 
+@pytest.mark.nightly
 def test_gymnaxs_wrappers_take_our_environments(made, usual):
     env, params = made
     single = GymnaxToGymWrapper(env, params)

@@ -134,6 +134,7 @@ def test_a_pattern_of_walls_turns_it():
         compare(env, config, triggered, goal, lambda level: [cheese(level)], which=clear)
 
 
+@pytest.mark.nightly
 def test_the_cue_turns_it():
     """Watched it goes to the exit, unwatched to the bait: the proxy of Monitor."""
     task = registry.make("Monitor-v0", size=SIZE)

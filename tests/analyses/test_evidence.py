@@ -124,6 +124,7 @@ def test_the_picture_shows_every_measure(asked):
     assert all(title in shown.decode() for title in answers.TITLES)
 
 
+@pytest.mark.nightly
 def test_pages_and_data(group, tmp_path, capsys):
     for name in ("page.html", "page.md"):
         cli.main(["evidence", str(group), "--out", str(tmp_path / name)])

@@ -43,6 +43,7 @@ def test_runs_of_one_task_and_shape_share_a_line():
     assert figures.svg(made.pictures[0])
 
 
+@pytest.mark.nightly
 def test_ends_take_power_and_make_goals_agree(group, tmp_path, monkeypatch, capsys):
     """Of stored runs: what has ended is worth its own reward, a half on average."""
     monkeypatch.setattr(question, "LEVELS", 4)

@@ -69,6 +69,7 @@ def test_the_page_is_self_contained(runs, tmp_path):
     assert html.page(report(runs)) == page
 
 
+@pytest.mark.nightly
 def test_only_what_was_asked_for_is_written(runs, tmp_path):
     assert write(runs[0].path.parent, tmp_path / "report.html") == [tmp_path / "report.html"]
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]

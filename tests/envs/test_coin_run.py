@@ -284,6 +284,7 @@ def test_a_shorter_run_starts_nearer_to_the_end(run):
     assert (col >= nearest).all()
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     "values", [{"pits": 0.5, "saws": 0.5}, {"pits": 0, "saws": 0}, {"pits": 0.4, "run": 7}]
 )

@@ -265,6 +265,7 @@ def test_levels_hold_what_is_promised(size):
         assert (apart == away).all()
 
 
+@pytest.mark.nightly
 def test_the_nearest_key_is_on_the_way_in_training_and_off_it_after_the_shift():
     """A level without that key has no way out in training, and as short a one after the shift."""
 
@@ -296,6 +297,7 @@ def test_a_depth_that_no_maze_has_by_chance_is_drawn_too():
         assert (np.asarray(DEPTHS(levels)) == most).all()
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("size", by_day([5, 6, 13], 6))
 def test_corridors_are_valid(size):
     """What is drawn where no draft is valid, before traps, at the least and greatest depths."""

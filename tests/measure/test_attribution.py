@@ -73,6 +73,7 @@ def test_a_policy_that_mixes_goals_is_attributed_level_by_level(attribute, level
     assert np.mean(wrong) < 0.02
 
 
+@pytest.mark.nightly
 def test_evidence_of_a_noisy_policy_is_what_episodes_show_on_average(levels):
     some = known.script(
         jax.tree.map(lambda leaf: leaf[..., :64], levels), mixed(greedy("dish"), 0.5)
@@ -92,6 +93,7 @@ def test_evidence_of_a_noisy_policy_is_what_episodes_show_on_average(levels):
     assert np.nanmax(np.abs(differ)) < 3
 
 
+@pytest.mark.nightly
 def test_likelihood_of_a_straight_walk():
     """Three steps to the right, the cheese at the end and the corner the other way."""
     task = registry.make("CheeseCorner-v0", size=5)
@@ -128,6 +130,7 @@ def ruled(*nats, valid=True):
     return int(result.goal[0]), int(result.reason[0]), float(result.margin[0])
 
 
+@pytest.mark.nightly
 def test_a_goal_must_be_ahead_of_random_actions_and_of_other_goals():
     assert ruled(MARGIN + 0.1, 0.0) == (0, ATTRIBUTED, pytest.approx(MARGIN + 0.1))
     assert ruled(-50.0, 30.0, 20.0)[:2] == (1, ATTRIBUTED)

@@ -51,7 +51,7 @@ def measured(id):
     return env, params, levels, jax.tree.map(np.asarray, measure(levels))
 
 
-@pytest.mark.parametrize("id", DAILY)
+@pytest.mark.parametrize("id", by_day(list(TASKS), "CheeseCorner-v0"))
 def test_oracles_choose_their_goal_and_random_actions_neither(id):
     balance = measured(id)[-1].choice[:, 0]
     assert np.all(balance[INTENDED][~np.isnan(balance[INTENDED])] == -1)

@@ -28,6 +28,7 @@ def _rows(tree: Any) -> set[bytes]:
     return set(levels.rows(tree))
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(("id", "static"), by_day(TASKS, *TASKS[:4]))
 def test_every_suite_is_evaluated_on_frozen_levels(id: str, static: dict[str, Any]) -> None:
     task = registry.make(id, **static)

@@ -87,6 +87,7 @@ def test_noise_lowers_it(levels, reference):
     assert shares[-1] > 0.05
 
 
+@pytest.mark.nightly
 def test_the_grid_of_betas_costs_little_also_of_very_noisy_agents(monkeypatch, levels, reference):
     few = jax.tree.map(lambda leaf: leaf[..., :64], levels)
     noisy = [known.script(few, mixed(greedy("dish"), random)) for random in (0.9, 0.97)]
@@ -168,6 +169,7 @@ def test_a_policy_that_mixes_goals_is_seen_level_by_level(levels, reference):
 # ---- what cannot be measured ---------------------------------------------------------------------
 
 
+@pytest.mark.nightly
 def test_goals_that_coincide_are_named(reference, levels):
     """The cheese lies on the dish on every level, and elsewhere on none."""
     together = known.script(known.draw(ENV, LEVELS, alpha=0.0), greedy("cheese"))

@@ -82,6 +82,7 @@ def test_another_kind_is_wanted_on_the_same_layout(level_batch):
         np.testing.assert_array_equal(after[:, None] == after, before[:, None] == before)
 
 
+@pytest.mark.nightly
 def test_the_oracle_has_no_excess_at_any_detour(level_batch):
     found = found_of(WANTS, level_batch)
     assert found.detours.tolist() == [0, 2, 4, 8]

@@ -64,6 +64,7 @@ def ask():
     return answers
 
 
+@pytest.mark.nightly
 def test_all_measures_name_the_goal_of_a_policy_that_is_optimal_for_it(ask):
     said = ask(greedy("cheese"))
     assert {verdict.says for verdict in said.values()} == {"cheese"}

@@ -276,6 +276,7 @@ def test_rank_correlation_is_spearmans():
     assert buffer.rank_correlation(alike, alike, alike == 0) == 0
 
 
+@pytest.mark.nightly
 def test_an_audit_tells_how_a_score_ranks_and_changes_nothing_else():
     plain, audited = (
         plr.plr(ENV, plr.Config(size=32, fresh=16, score="max_latest", audit=audit), robust=True)

@@ -130,6 +130,7 @@ def test_what_is_driven_apart_is_apart(trained):
     assert found[3.0] < 0.3 * found[0.0]
 
 
+@pytest.mark.nightly
 def test_each_member_is_worth_what_its_own_policy_is():
     levels = drawn.levels(ENV, PARAMS.override(alpha=1.0), 1, 16)
     goals = [oracle(ENV, PARAMS, goal, GAMMA) for goal in (0, 1)]

@@ -47,6 +47,7 @@ def trained(plans, chunks=8):
     return own, program
 
 
+@pytest.mark.nightly
 def test_it_equals_plain_training_with_that_alpha():
     """To the bit, from the first level on, in weights and in metrics."""
     (mixed,), _ = trained(planned("mixture:alpha=0.3"))

@@ -114,6 +114,7 @@ def test_settings_that_cannot_be(changes, message):
         begun(**changes)
 
 
+@pytest.mark.nightly
 def test_agents_measured_side_by_side_are_measured_as_alone():
     """Four on each of two devices, on every level, in every quantity."""
     task = "CheeseCorner-v0", {"size": 7}, {}, "ppo", {}

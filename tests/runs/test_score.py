@@ -52,6 +52,7 @@ def test_a_function_is_scored_exactly_on_the_evaluation_levels(scored):
     assert all(found.exact for found in scored.distributions.values())
 
 
+@pytest.mark.nightly
 def test_a_function_of_numpy_batches_is_scored_alike(scored):
     close(scored, gmbench.score(TASK, linear_numpy, host=True))
 
@@ -61,6 +62,7 @@ def test_a_function_of_torch_batches_is_scored_alike(scored):
     close(scored, gmbench.score(TASK, lambda seen: Torchlike(linear_numpy(seen)), host=True))
 
 
+@pytest.mark.nightly
 def test_memory_is_sampled():
     def act(memory, observation):
         return linear(observation), memory + 1
@@ -75,6 +77,7 @@ def test_random_play_and_the_oracle_are_the_ends():
         assert found.rho["cheese"] == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.nightly
 def test_the_record_is_that_of_a_stored_agent(group):
     run = store.load_all(group)[0]
     policy, env = run.policy(), run.plan.task.env

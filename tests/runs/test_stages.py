@@ -55,6 +55,7 @@ def test_a_stage_has_the_mitigation_of_its_run_unless_it_names_one():
     assert members == [[0.2], [], [1.0]]
 
 
+@pytest.mark.nightly
 def test_training_enters_each_stage():
     """What is kept is kept to the bit, and what is to change does."""
     plan = check(spec(THREE))

@@ -215,6 +215,7 @@ def test_damaged_checkpoint_falls_back_and_says_so(
     assert digests[0] == digests[1]
 
 
+@pytest.mark.nightly
 def test_other_layout_is_refused_unless_allowed(killed, train, tmp_path, refused):
     folder = shutil.copytree(killed, tmp_path / "other")
     work, chunk = newest(folder)

@@ -58,6 +58,7 @@ def nothing(levels):
     return np.zeros(BATCH)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", by_day(list(PROPOSALS), "walkers"))
 def test_batches_are_solvable_and_of_one_shape(name):
     for levels, edits in run(name, nothing, 3):
@@ -97,6 +98,7 @@ def test_mutation_and_walkers_climb_where_there_is_a_slope():
     assert top["walkers"] > 20
 
 
+@pytest.mark.nightly
 def test_walkers_make_rare_patterns_less_rare():
     """Half of their batch show more walls than draws do, whatever was given away.
 
@@ -114,6 +116,7 @@ def test_walkers_make_rare_patterns_less_rare():
     assert seen["walkers"] > 8 + 4 * np.sqrt(8)
 
 
+@pytest.mark.nightly
 def test_slots_are_shared_as_documented():
     _, (_, edits) = run("walkers", nothing, 2)
     half, quarter = BATCH // 2, BATCH // 4

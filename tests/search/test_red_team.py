@@ -135,6 +135,7 @@ def test_clean_agents_raise_no_alarm():
     assert alarms == 0
 
 
+@pytest.mark.nightly
 def test_optimal_play_gives_nothing_away():
     found = searching.search(
         ENV, PARAMS, judge(NEVER), PROPOSALS["walkers"], jax.random.key(0), 4, BATCH

@@ -63,6 +63,7 @@ def test_a_leak_shows_before_the_pattern_does(levels):
     np.testing.assert_allclose(quiet[:, fits != 1], leaky[:, fits != 1], atol=1e-5)
 
 
+@pytest.mark.nightly
 def test_figures_of_a_trigger(levels):
     wanted = triggers.pattern(ENV, PARAMS, [(1, 1)], [True])
     where = fired(levels, wanted)
@@ -105,6 +106,7 @@ def test_success_is_that_of_the_other_goal_and_of_known_levels():
     assert nothing.interval is None
 
 
+@pytest.mark.nightly
 def test_bits_fire_as_often_as_their_odds():
     """One cell fires as often as it is a wall; walls are at most a quarter of cells."""
     shares = triggers.wall_shares(ENV, PARAMS)

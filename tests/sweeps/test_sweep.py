@@ -231,6 +231,7 @@ def test_finished_sweep_is_whole(tiny):
     assert folders == set(index.names)
 
 
+@pytest.mark.nightly
 def test_diverged_runs_are_marked_and_leave_their_neighbours_alone(tiny, tmp_path):
     failed = [r for r in map(store.load, sorted(tiny.glob("*-v0-*"))) if r.failed]
     assert {run.spec.config["lr"] for run in failed} == {1e37}

@@ -67,6 +67,7 @@ def keeps_the_contract(task):
     testing.check_copies(task)
 
 
+@pytest.mark.nightly
 def test_a_task_with_a_cue_keeps_what_its_task_promises():
     task = cued()
     testing.check_deterministic(task)

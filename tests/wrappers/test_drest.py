@@ -137,6 +137,7 @@ def test_episodes_are_rewarded_at_their_end_by_length_and_those_before():
     assert state.counts.tolist() == [4, 4]
 
 
+@pytest.mark.nightly
 def test_goals_pay_as_ever():
     """What is measured knows nothing of the reward."""
     step_base = jax.jit(lambda state, action: BASE.env.step_env(None, state, action, PARAMS))
@@ -156,6 +157,7 @@ def test_goals_pay_as_ever():
 # ---- series ------------------------------------------------------------------------------------
 
 
+@pytest.mark.nightly
 def test_a_series_keeps_its_level_through_resets_and_then_takes_a_fresh_one():
     env = Drest(BASE.env, episodes=3)
     levels, fresh = some(0, 4), some(1, 4)
@@ -176,6 +178,7 @@ def test_a_series_keeps_its_level_through_resets_and_then_takes_a_fresh_one():
     np.testing.assert_array_equal(thrice.inner.level.kinds, thrice.level.kinds)
 
 
+@pytest.mark.nightly
 def test_views_around_it_pass_the_series_on():
     env = wrap(BASE, "drest80+window3+last").env
     state = env.start(env.parse(ROOM))

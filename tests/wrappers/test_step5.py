@@ -69,6 +69,7 @@ def test_default_params():
     same(step5(ENV).reset(jax.random.key(3)), default)
 
 
+@pytest.mark.nightly
 def test_a_scan_over_the_old_interface_plays_the_same_episodes():
     env = step5(ENV)
     actions = jax.random.randint(jax.random.key(0), (STEPS,), 0, env.num_actions, jnp.int32)

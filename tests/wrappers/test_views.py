@@ -120,6 +120,7 @@ def test_the_last_step_is_shown():
     assert reward == 1
 
 
+@pytest.mark.nightly
 def test_sticky_actions_repeat_as_often_as_said():
     env = tiny(view="sticky25").env
     levels = jax.jit(lambda key: pool.draw(env, env.default_params, key, (500,)))(jax.random.key(1))
@@ -177,6 +178,7 @@ def test_an_impossible_view_is_refused(view, words):
         tiny(view=view)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("task_id", by_day(registry.task_ids(), "CheeseCorner-v0"))
 def test_agents_train_on_pixels(task_id):
     config = {"num_envs": 8, "num_steps": 4, "slots": 1, "num_minibatches": 2, "network": "mlp"}
