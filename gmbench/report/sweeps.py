@@ -36,7 +36,8 @@ def run(
             show()(seen["board"].read())
 
         stack.enter_context(loggers.Feed(log, folder))
-        errors = driver.run(sweep, folder, connect, devices, other_layout, watch)
+        tell = terminal.console(stderr=True).print
+        errors = driver.run(sweep, folder, connect, devices, other_layout, watch, tell)
     board = seen["board"]
     terminal.console().print(console.status_table(board.read()))
     for name, each in sorted(board.finished.items()):

@@ -65,6 +65,7 @@ def run(
     devices: int | None = None,
     other_layout: bool = False,
     watch: Callable[[Index], None] = lambda _: None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> list[str]:
     """Run whatever of a sweep is not finished yet; return what ended groups that still are not.
 
@@ -75,6 +76,7 @@ def run(
         devices: devices of each group; None leaves it to the engine.
         other_layout: whether to go on from checkpoints that were made on other devices.
         watch: called about once a second.
+        tell: called with a sentence before anything long that has no runs to watch yet.
 
     Raises:
         Refused: for an invalid sweep, a folder that is in use, or is another sweep's.
@@ -91,7 +93,7 @@ def run(
             engine = None if _unfinished(index, folder) == [] else connect()
         else:
             engine = connect()
-            index = _grouped(plans, sweep.group, devices, engine, folder)
+            index = _grouped(plans, sweep.group, devices, engine, folder, tell)
             files.write_checked(path, msgspec.json.encode(index))
         errors: list[str] = []
         if engine is not None:
@@ -140,13 +142,19 @@ def _same(
 
 
 def _grouped(
-    plans: Sequence[Plan], most: int, devices: int | None, engine: Engine, folder: Path
+    plans: Sequence[Plan],
+    most: int,
+    devices: int | None,
+    engine: Engine,
+    folder: Path,
+    tell: Callable[[str], None],
 ) -> Index:
     """Group runs that share a program, as many as fit where the engine would train them."""
     programs = grouping.programs(plans)
     lanes = devices or 1
     largest = [[plan.spec for plan in grouping.divide(each, most, lanes)[0]] for each in programs]
     jobs = [Job("measure", specs, str(folder), devices) for specs in largest]
+    tell(f"programs to compile, to see how many runs fit side by side: {len(jobs)}")
     answers = engine.run([msgspec.json.encode(job) for job in jobs], lambda: None)
     groups = []
     for each, answer in zip(programs, answers, strict=True):

@@ -283,6 +283,18 @@ def test_status_reads_a_sweep_in_progress(tiny, capfd, refused, tmp_path):
     assert "is not the folder of a sweep" in refused("status", tmp_path)
 
 
+def test_what_takes_long_is_said_beforehand(tmp_path):
+    told = []
+
+    class Stopped:
+        def run(self, jobs, tick):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        driver.run(sweep.read(written(tmp_path, TINY)), tmp_path / "out", Stopped, tell=told.append)
+    assert told == ["programs to compile, to see how many runs fit side by side: 1"]
+
+
 def test_dry_run_starts_nothing(tmp_path, capsys):
     cli.main(["sweep", str(written(tmp_path, TINY)), "--out", str(tmp_path / "o"), "--dry-run"])
     assert "1 runs in 1 programs" in capsys.readouterr().out
