@@ -1,4 +1,4 @@
-"""The update of PPO: advantages, minibatches, the clipped objective and what a mitigation adds."""
+"""An agent's update: advantages, minibatches, its objective and what a mitigation adds."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,6 +17,8 @@ from .player import Player, Step
 
 DATA = "data"
 """Name of the axis of the devices that share one run."""
+Own = Callable[..., tuple[Float[Array, ""], dict[str, Array]]]
+"""``(rates, steps, advantages, share, logits, value) -> (loss, metrics)``, as :func:`clipped`."""
 
 
 def adam() -> optax.GradientTransformation:
@@ -55,6 +57,7 @@ def learn(
     steps: Step,
     advantages: Float[Array, "rollout envs"],
     key: PRNGKeyArray,
+    own: Own,
 ) -> tuple[Any, dict[str, Array]]:
     """Take ``update_epochs * num_minibatches`` gradient steps on one rollout."""
     rates = state.rates
@@ -65,7 +68,7 @@ def learn(
     ) -> tuple[Any, Any]:
         weights, optimiser = carry
         (_, losses), gradients = jax.value_and_grad(_loss, has_aux=True)(
-            weights, player, mitigation, rates, key, *batch
+            weights, player, mitigation, own, rates, key, *batch
         )
         gradients, losses = over_devices(jax.lax.pmean, config, (gradients, losses))
         scale = jnp.minimum(1, rates["max_grad_norm"] / (optax.tree.norm(gradients) + 1e-6))
@@ -79,9 +82,9 @@ def learn(
     def epoch(carry: tuple[Any, Any], key: PRNGKeyArray) -> tuple[Any, Any]:
         order = jax.random.permutation(key, config.share).reshape(config.num_minibatches, -1)
 
-        own = None  # keys only for what draws
+        drawn = None  # keys only for what draws
         if mitigation.loss or mitigation.noise:
-            own = jax.random.split(jax.random.fold_in(key, 1), config.num_minibatches)
+            drawn = jax.random.split(jax.random.fold_in(key, 1), config.num_minibatches)
 
         def minibatch(carry: tuple[Any, Any], given: tuple[Array, Any]) -> tuple[Any, Any]:
             chosen, key = given
@@ -89,7 +92,7 @@ def learn(
             batch = jax.tree.map(take, (begun, steps, advantages))
             return gradient_step(carry, key, batch)
 
-        return jax.lax.scan(minibatch, carry, (order, own))
+        return jax.lax.scan(minibatch, carry, (order, drawn))
 
     keys = jax.random.split(key, config.update_epochs)
     carry, losses = jax.lax.scan(epoch, (state.weights, state.optimiser), keys)
@@ -109,6 +112,7 @@ def _loss(
     weights: Any,
     player: Player,
     mitigation: Mitigation,
+    own: Own,
     rates: dict[str, Any],
     key: Any,
     begun: Any,
@@ -118,20 +122,20 @@ def _loss(
     """The agent's own loss, and what a mitigation adds."""
     (logits, value, features), read = _replayed(player, mitigation, key, weights, begun, steps)
     share = _shares(steps)
-    own = partial(_own, rates, steps, advantages, share)
-    total, losses = own(logits, value)
+    loss = partial(own, rates, steps, advantages, share)
+    total, losses = loss(logits, value)
     if mitigation.loss:
         known = logits, value, advantages, share, features, read
         drawn = jax.random.fold_in(key, 1)
         shifted = partial(_shifted, player, weights, begun, steps)
         apply = partial(_starting, player, weights)
-        seen = Batch(steps.observation, *known, drawn, shifted, lambda *said: own(*said)[0], apply)
+        seen = Batch(steps.observation, *known, drawn, shifted, lambda *said: loss(*said)[0], apply)
         added, metrics = mitigation.loss(weights, seen)
         total, losses = total + added, losses | {"loss/mitigation": added} | named(metrics)
     return total, losses
 
 
-def _own(
+def clipped(
     rates: dict[str, Any],
     steps: Step,
     advantages: Float[Array, "rollout envs"],
@@ -139,22 +143,52 @@ def _own(
     logits: Float[Array, "actions rollout envs"],
     value: Float[Array, "rollout envs"],
 ) -> tuple[Float[Array, ""], dict[str, Array]]:
-    """The clipped objective, the value loss and the entropy bonus, over live steps."""
-    log_probs = jax.nn.log_softmax(logits, axis=0)
-    taken = jnp.arange(logits.shape[0], dtype=jnp.int8)[:, None, None] == steps.action[None]
-    chosen = jnp.sum(jnp.where(taken, log_probs, jnp.float32(0)), axis=0)
+    """PPO's: the clipped objective, the value loss and the entropy bonus, over live steps."""
+    log_probs, chosen = _log_probs(logits, steps)
     log_ratio = chosen - steps.log_prob
     ratio = jnp.exp(log_ratio)
     centred = advantages - jnp.sum(advantages * share)
     normal = centred / jnp.sqrt(jnp.sum(jnp.square(centred) * share) + 1e-8)
-    clipped = jnp.clip(ratio, 1 - rates["clip_eps"], 1 + rates["clip_eps"])
-    actor = -jnp.sum(jnp.minimum(ratio * normal, clipped * normal) * share)
-    critic = 0.5 * jnp.sum(jnp.square(value - steps.value - advantages) * share)
+    inside = jnp.clip(ratio, 1 - rates["clip_eps"], 1 + rates["clip_eps"])
+    actor = -jnp.sum(jnp.minimum(ratio * normal, inside * normal) * share)
+    critic = _critic(steps, advantages, share, value)
     entropy = -jnp.sum(jnp.sum(jnp.exp(log_probs) * log_probs, axis=0) * share)
     total = actor + rates["vf_coef"] * critic - rates["ent_coef"] * entropy
     divergence = jnp.sum((ratio - 1 - log_ratio) * share)
     losses = {"loss/actor": actor, "loss/critic": critic, "entropy": entropy, "kl": divergence}
     return total, losses
+
+
+def cloned(
+    rates: dict[str, Any],
+    steps: Step,
+    advantages: Float[Array, "rollout envs"],
+    share: Float[Array, "rollout envs"],
+    logits: Float[Array, "actions rollout envs"],
+    value: Float[Array, "rollout envs"],
+) -> tuple[Float[Array, ""], dict[str, Array]]:
+    """Behaviour cloning's: how unlikely the actions that were shown are, and the value loss."""
+    actor = -jnp.sum(_log_probs(logits, steps)[1] * share)
+    critic = _critic(steps, advantages, share, value)
+    return actor + rates["vf_coef"] * critic, {"loss/actor": actor, "loss/critic": critic}
+
+
+def _log_probs(
+    logits: Float[Array, "actions rollout envs"], steps: Step
+) -> tuple[Float[Array, "actions rollout envs"], Float[Array, "rollout envs"]]:
+    """Return the log-probabilities of all actions, and of those that were taken."""
+    log_probs = jax.nn.log_softmax(logits, axis=0)
+    taken = jnp.arange(logits.shape[0], dtype=jnp.int8)[:, None, None] == steps.action[None]
+    return log_probs, jnp.sum(jnp.where(taken, log_probs, jnp.float32(0)), axis=0)
+
+
+def _critic(
+    steps: Step,
+    advantages: Float[Array, "rollout envs"],
+    share: Float[Array, "rollout envs"],
+    value: Float[Array, "rollout envs"],
+) -> Float[Array, ""]:
+    return 0.5 * jnp.sum(jnp.square(value - steps.value - advantages) * share)
 
 
 def _replayed(

@@ -116,7 +116,7 @@ def recurrent(env: Environment[Any, Any], config: Any) -> Player:
         def step(memory: Any, inputs: tuple[Array, Array]) -> tuple[Any, Any]:
             features, ended = inputs
             memory = network.apply(weights, memory, features, method="remember")
-            return jax.tree.map(partial(jnp.where, ended), blank(ended.shape[0]), memory), memory
+            return where(ended, blank(ended.shape[0]), memory), memory
 
         each = (jnp.moveaxis(encoded, -2, 0), steps.ended)
         _, memories = jax.lax.scan(step, memory, each)
@@ -142,6 +142,11 @@ def computing_in(precision: str, player: Player) -> Player:
         return cast(player.replay(cast(weights, precision), memory, steps), jnp.float32)
 
     return player._replace(act=act, replay=replay)
+
+
+def where(which: Bool[Array, " envs"], new: Any, old: Any) -> Any:
+    """Return the new values of some environments, and the old ones of the others."""
+    return jax.tree.map(partial(jnp.where, which), new, old)
 
 
 def policy(env: Environment[Any, Any], player: Player, weights: Any) -> Policy:

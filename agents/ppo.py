@@ -13,7 +13,7 @@ feed-forward network, in :mod:`gmbench.agents.ppo_gru` one with memory. The algo
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from gmbench.core import checks, keys, pool, registry
+from gmbench.core import keys, pool, registry
 from gmbench.core.agent import Agent, Learner, Needs
 from gmbench.core.env import Environment, EnvState
 from gmbench.core.mitigation import Mitigate
@@ -29,49 +29,22 @@ from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
 from gmbench.core.pytree import pytree
 
-from . import objective, rollout
+from . import curriculum, objective, rollout
 from .objective import DATA
-from .player import PRECISIONS, PlayerOf, computing_in, feed_forward
+from .player import PlayerOf, computing_in, feed_forward
 from .player import policy as policy_of
+from .settings import Settings
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
-    """Settings of PPO. Floats can differ between runs of one program; the rest cannot."""
+class Config(Settings):
+    """Settings of PPO."""
 
-    network: str = "conv_mlp"
-    """Name of a network (`gmbench list` names them)."""
-    num_envs: int = 256
-    """Environments stepped side by side."""
-    num_steps: int = 16
-    """Steps of each environment between updates."""
-    slots: int = 4
-    """Fresh levels in the pool before each rollout, as a multiple of ``num_envs``."""
-    update_epochs: int = 2
-    """Passes over each rollout."""
-    num_minibatches: int = 8
-    """Gradient steps in a pass; each sees its own environments."""
-    lr: float = 4e-3
-    """Adam's step size at the start; it falls linearly to zero at the last update."""
-    gamma: float = 0.95
-    """Gamma."""
-    gae_lambda: float = 0.9
-    """Lambda of generalised advantage estimation."""
     clip_eps: float = 0.2
     """How far the probability ratio may leave 1."""
     ent_coef: float = 0.003
     """Weight of the entropy bonus."""
-    vf_coef: float = 0.5
-    """Weight of the value loss."""
-    max_grad_norm: float = 0.5
-    """Gradients are scaled down to at most this norm."""
-    precision: str = "float32"
-    """What the network computes in; weights, optimiser and losses are float32 either way."""
-    devices: int = 1
-    """Devices that one run is spread over: each steps its share, gradients are averaged."""
 
-    remembers: ClassVar[bool] = False
-    """Whether its networks are recurrent."""
     renamed: ClassVar[Mapping[str, str]] = {
         "envs": "num_envs",
         "rollout": "num_steps",
@@ -86,23 +59,9 @@ class Config:
     }
     """What settings were called before version 0.2, so that a refusal can name the new name."""
 
-    def __post_init__(self) -> None:
-        """Refuse an unknown network or precision, or environments that cannot be shared evenly."""
-        checks.known("network", self.network, registry.network_names(self.remembers))
-        checks.known("precision", self.precision, PRECISIONS)
-        for name, parts in (("devices", self.devices), ("num_minibatches", self.num_minibatches)):
-            if self.num_envs % parts:
-                raise checks.Refused(f"{name}: {parts} does not divide num_envs {self.num_envs}")
-        if self.share % self.num_minibatches:
-            raise checks.Refused(
-                f"num_minibatches: {self.num_minibatches} does not divide the {self.share} envs of "
-                f"each of {self.devices} devices"
-            )
 
-    @property
-    def share(self) -> int:
-        """Environments on one device."""
-        return self.num_envs // self.devices
+TeacherOf = Callable[[Environment[Any, Any], Any, EnvParams, dict[str, Any]], rollout.Teacher]
+"""``(env, config, params, rates) -> Teacher``."""
 
 
 @pytree
@@ -129,7 +88,7 @@ class TrainState:
 def init(
     player_of: PlayerOf,
     env: Environment[Any, Any],
-    config: Config,
+    config: Settings,
     mitigate: Mitigate,
     key: PRNGKeyArray,
     params: EnvParams,
@@ -144,8 +103,10 @@ def init(
     player = player_of(env, config)
     weights = player.init(key_weights, _blank(env))
     mitigation, key_source = mitigate(rates), jax.random.fold_in(key_train, 1)
-    begun = rollout.curriculum(env, mitigation, key_source, params, config.share)
-    levels, begun = rollout.first_levels(env, mitigation, key_levels, params, config.share, begun)
+    begun = curriculum.begun(env, mitigation, key_source, params, config.share)
+    levels, begun = curriculum.first_levels(
+        env, mitigation, key_levels, params, config.share, begun
+    )
     return TrainState(
         weights=weights,
         optimiser=objective.adam().init(weights),
@@ -163,21 +124,23 @@ def init(
 
 def enter(
     env: Environment[Any, Any],
-    config: Config,
+    config: Settings,
     mitigate: Mitigate,
     state: TrainState,
     params: EnvParams,
 ) -> TrainState:
     """Begin a stage: other parameters and another mitigation; all else is kept."""
     key = jax.random.fold_in(state.key, 1)
-    begun = rollout.curriculum(env, mitigate(state.rates), key, params, config.share)
+    begun = curriculum.begun(env, mitigate(state.rates), key, params, config.share)
     return state.replace(params=params, curriculum=begun)  # type: ignore[attr-defined]
 
 
 def train_chunk(
     player_of: PlayerOf,
+    own: objective.Own,
+    teacher_of: TeacherOf | None,
     env: Environment[Any, Any],
-    config: Config,
+    config: Settings,
     mitigate: Mitigate,
     updates: int,
     state: TrainState,
@@ -185,20 +148,21 @@ def train_chunk(
     """Run ``updates`` updates; metrics are means over each update's data."""
     player = player_of(env, config)
     mitigation = mitigate(state.rates)
+    teacher = teacher_of(env, config, state.params, state.rates) if teacher_of else None
 
     def update(state: TrainState, _: None) -> tuple[TrainState, dict[str, Array]]:
         key, key_rollout, key_learn = jax.random.split(state.key, 3)
         begun = state.memory
         state, steps, last_value, metrics = rollout.collect(
-            player, env, config, mitigation, state, key_rollout
+            player, env, config, mitigation, state, key_rollout, teacher
         )
         advantages = objective.advantages(steps, last_value, state.rates)
         key_told = jax.random.fold_in(key_rollout, 1) if state.curriculum else key_rollout
-        state, logged = rollout.tell(
+        state, logged = curriculum.tell(
             player, env, config, mitigation, state, steps, advantages, key_told
         )
         state, losses = objective.learn(
-            player, config, mitigation, state, begun, steps, advantages, key_learn
+            player, config, mitigation, state, begun, steps, advantages, key_learn, own
         )
         state = state.replace(key=key, update=state.update + 1)  # type: ignore[attr-defined]
         return state, metrics | logged | losses
@@ -210,25 +174,37 @@ def _blank(env: Environment[Any, Any]) -> Array:
     return jnp.zeros(env.observation_shape, env.observation_dtype)
 
 
-def _shapes(player_of: PlayerOf, env: Environment[Any, Any], config: Config) -> Any:
+def _shapes(player_of: PlayerOf, env: Environment[Any, Any], config: Settings) -> Any:
     """Return the shapes and dtypes of a player's weights."""
     return jax.eval_shape(lambda: player_of(env, config).init(keys.key(0), _blank(env)))
 
 
 def _policy(
-    player_of: PlayerOf, env: Environment[Any, Any], config: Config, weights: Any
+    player_of: PlayerOf, env: Environment[Any, Any], config: Settings, weights: Any
 ) -> Policy:
     return policy_of(env, player_of(env, config), weights)
 
 
-def _needs(config: Config) -> Needs:
+def _needs(config: Settings) -> Needs:
     return Needs(config.num_envs, config.num_steps, config.gamma, config.devices)
 
 
-def learner(config: type[Config], player_of: PlayerOf) -> Agent:
-    """Return the agent that trains a kind of player by PPO."""
+def learner(
+    config: type[Settings],
+    player_of: PlayerOf,
+    own: objective.Own = objective.clipped,
+    teacher_of: TeacherOf | None = None,
+) -> Agent:
+    """Return the agent that trains a kind of player by PPO, or by another objective.
 
-    def player(env: Environment[Any, Any], config: Config) -> Any:
+    Args:
+        config: its settings.
+        player_of: what acts and learns.
+        own: its objective.
+        teacher_of: who acts in the player's place while it learns, if it does not act itself.
+    """
+
+    def player(env: Environment[Any, Any], config: Settings) -> Any:
         return computing_in(config.precision, player_of(env, config))
 
     return Agent(
@@ -239,7 +215,7 @@ def learner(config: type[Config], player_of: PlayerOf) -> Agent:
             shapes=partial(_shapes, player),
             init=partial(init, player),
             enter=enter,
-            train_chunk=partial(train_chunk, player),
+            train_chunk=partial(train_chunk, player, own, teacher_of),
             weights=lambda state: state.weights,
         ),
     )

@@ -71,7 +71,7 @@ def test_the_objective_is_that_of_the_definition(rollout):
     player = Player(None, None, None, lambda weights, memory, steps: (logits, value, {}))
     rates = {name: jnp.float32(rate) for name, rate in RATES.items()}
     total, losses = objective._loss(
-        None, player, Mitigation(), rates, None, None, steps, jnp.asarray(advantages)
+        None, player, Mitigation(), objective.clipped, rates, None, None, steps, advantages
     )
     probabilities = softmax(np.asarray(logits, np.float64))
     live = np.asarray(steps.live)

@@ -1,7 +1,6 @@
 """Organisms do what they are said to, in every state, and for the reason that is said."""
 
 import functools
-from collections import deque
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +16,7 @@ from gmbench.measure import exact
 from gmbench.solve.oracle import oracle
 from tests import drawn
 from tests.marks import by_day
+from tests.plain import distances
 
 SIZE = 5
 
@@ -36,22 +36,6 @@ def acting(env, config):
         return along(level, rows, cols)
 
     return jax.jit(pool.over_envs(each))
-
-
-def distances(free, ends, goal):
-    """Return the steps from every cell to a goal, by ways that do not lead through an end."""
-    found = np.full(free.shape, np.inf)
-    found[goal] = 0
-    queue = deque([goal])
-    while queue:
-        here = queue.popleft()
-        for row, col in STEPS[1:]:
-            there = here[0] + row, here[1] + col
-            inside = 0 <= there[0] < free.shape[0] and 0 <= there[1] < free.shape[1]
-            if inside and free[there] and not ends[there] and found[there] == np.inf:
-                found[there] = found[here] + 1
-                queue.append(there)
-    return found
 
 
 def expected(free, ends, goal, reach):
