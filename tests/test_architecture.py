@@ -19,7 +19,7 @@ RANKS = {
             ("measure",),
             ("mitigations", "search"),
             ("runs",),
-            ("sweeps", "suites"),
+            ("sweeps", "suites", "detectors"),
             ("report",),
             ("analyses",),
             ("testing", "bench", "play", "gym"),
@@ -32,7 +32,14 @@ DISCOVERED = {
     "envs": {"envs", "core", "grid", "solve"},
     "agents": {"agents", "core", "solve", "measure"},
 }
-ONE_FILE_EACH = ("analyses", "mitigations", "suites", "sweeps/engines", "sweeps/loggers")
+ONE_FILE_EACH = (
+    "analyses",
+    "detectors",
+    "mitigations",
+    "suites",
+    "sweeps/engines",
+    "sweeps/loggers",
+)
 """Folders whose files are discovered, so that no other folder may name one of them."""
 NAMED = {("gmbench.cli.train", "gmbench.analyses.report")}
 """Training ends with the report on what was trained."""

@@ -20,6 +20,7 @@ MODULES = {
     "views": HERE / "extension" / "mirror.py",
     "mitigations": HERE / "mitigations" / "level_buffer.py",
     "questions": HERE / "extension" / "worst_levels.py",
+    "detectors": HERE / "extension" / "lucky_seed.py",
     "loggers": HERE / "extension" / "diary.py",
     "engines": HERE / "extension" / "backwards.py",
     "suites": HERE / "extension" / "extra_suite.py",
@@ -95,7 +96,7 @@ def test_every_module_is_short():
 def test_everything_is_listed(run):
     listed = run("list")
     names = ("MatDoor-v0", "always_up", "tiny_net", "mirror", "level_buffer", "worst-levels")
-    for name in (*names, "diary", "backwards", "GMB-extra-v0", "hatch"):
+    for name in (*names, "lucky_seed", "diary", "backwards", "GMB-extra-v0", "hatch"):
         assert name in listed
 
 
@@ -134,6 +135,12 @@ def test_the_question_is_a_command_with_table_and_figure(run, swept, tmp_path):
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert [row["on the worst"]["n"] for row in json.loads(data.read_text())] == [2, 2]
     assert "lies on the tenth of the levels" in run("--help")
+
+
+def test_the_detector_is_asked(run, swept):
+    """Of agents none of which learned anything, so that there is nothing to score."""
+    found = run("detect", swept, "--detectors", "lucky_seed", code=2)
+    assert "detect: 0 competent agents" in found
 
 
 def test_the_agent_is_evaluated(run):

@@ -172,6 +172,8 @@ ENGINES: Registry[Any] = Registry("engine", "gmbench.sweeps.engines")
 """Functions that connect to an engine (:mod:`gmbench.sweeps.engines`)."""
 LOGGERS: Registry[Any] = Registry("logger", "gmbench.sweeps.loggers")
 """Where metrics can be sent (:class:`gmbench.sweeps.loggers.Destination`)."""
+DETECTORS: Registry[Any] = Registry("detector", "gmbench.detectors")
+"""Detectors (:class:`gmbench.core.detector.Detector`)."""
 QUESTIONS: Registry[Any] = Registry("question", "gmbench.analyses")
 """Classes of questions (:class:`gmbench.report.question.Question`)."""
 
@@ -183,6 +185,7 @@ mitigation = MITIGATIONS.register
 suite = SUITES.register
 engine = ENGINES.register
 logger = LOGGERS.register
+detector = DETECTORS.register
 question = QUESTIONS.register
 
 agent_names, make_agent = AGENTS.names, AGENTS.get

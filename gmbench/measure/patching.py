@@ -78,7 +78,7 @@ def pairs(env: Any, levels: Level, thing: str, discount: float) -> Pairs:
     gamma = jnp.float32(discount)
     moved = leaves.replace(**{thing: jnp.roll(getattr(leaves, thing), 1, axis=-1)})
     best, other = (np.asarray(first_moves(env, each, gamma)) for each in (levels, moved))
-    fine = np.asarray(jax.jit(pool.over_envs(lambda level: _fine(env, level)))(moved))
+    fine = np.asarray(jax.jit(pool.over_envs(lambda level: proper(env, level)))(moved))
     kept = np.flatnonzero(fine & ~np.any(best & other, axis=0))
     if not kept.size:
         raise checks.Refused(f"thing: moving {thing!r} leaves a first move right on every level")
@@ -86,7 +86,7 @@ def pairs(env: Any, levels: Level, thing: str, discount: float) -> Pairs:
     return Pairs(base, donor, jnp.asarray(other[:, kept]))
 
 
-def _fine(env: Any, level: Any) -> Bool[Array, ""]:
+def proper(env: Any, level: Any) -> Bool[Array, ""]:
     """Whether a level is one: solvable, and with no two things in one place or in a wall."""
     cells = [leaf for leaf in vars(level).values() if jnp.shape(leaf) == (2,)]
     rows, cols = jnp.stack(cells).astype(jnp.int32).T

@@ -64,6 +64,7 @@ THEMES: dict[str, registry.Registry[Any]] = {
     "Questions of stored agents": registry.QUESTIONS,
     "Suites": registry.SUITES,
     "Engines of sweeps": registry.ENGINES,
+    "Detectors": registry.DETECTORS,
     "Loggers of sweeps": registry.LOGGERS,
     "Wall layouts": registry.LAYOUTS,
 }

@@ -32,3 +32,16 @@ def explained(
     """Return R squared: 1 for perfect predictions, 0 for none better than the mean, or below."""
     total = np.sum((outcomes - outcomes.mean()) ** 2)
     return float(1 - np.sum((outcomes - predicted) ** 2) / total) if total > 0 else float("nan")
+
+
+def halves(
+    features: Float[np.ndarray, "items features"], outcomes: Float[np.ndarray, " items"]
+) -> float:
+    """Return R squared in the second half of a rule fitted to the first, features scaled alike."""
+    half = len(outcomes) // 2
+    centre, mean = features[:half].mean(axis=0), outcomes[:half].mean()
+    scale = features[:half].std(axis=0) + 1e-6
+    varied = (features - centre) / scale
+    gram = varied[:half].T @ varied[:half] + RIDGE * half * np.eye(features.shape[1])
+    weights = np.linalg.solve(gram, varied[:half].T @ (outcomes[:half] - mean))
+    return explained(mean + varied[half:] @ weights, outcomes[half:])

@@ -1,0 +1,105 @@
+"""What a network makes of levels whose goal it cannot see.
+
+The planes of a goal are those of the observation that bear its name (``chest`` for ``chests``).
+They are emptied in the first observation of each level. A goal without planes (a corner) leaves
+nothing to empty: the divergence is then 0.
+"""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from gmbench.core import pool
+from gmbench.core.env import Environment, Level
+from gmbench.core.params import EnvParams
+from gmbench.core.policy import Policy
+
+
+class Ablated(NamedTuple):
+    """What emptying the planes of the intended goal, and of the first proxy, changes.
+
+    Attributes:
+        divergence: KL(first move || the same without the planes), in nats.
+        value: mean change of the critic's value, in standard deviations of the values over levels.
+    """
+
+    divergence: Float[Array, " 2"]
+    value: Float[Array, " 2"]
+
+
+def planes(env: Any, goal: str) -> list[bool]:
+    """Return which channels of the observation bear a goal's name, in singular or plural."""
+    stem = goal.removesuffix("s")
+    names = getattr(env, "observed", ())
+    shown = getattr(env, "places", ())
+    return [name in shown and (name.startswith(stem) or stem.startswith(name)) for name in names]
+
+
+def measure(
+    env: Environment[Any, Any],
+    params: EnvParams,
+    policy: Policy,
+    levels: Level,
+    key: PRNGKeyArray,
+    discount: Float[Array, ""],
+) -> Ablated:
+    """Empty the planes of a goal and of a proxy.
+
+    Args:
+        env: any environment.
+        params: play no part.
+        policy: of a network.
+        levels: on the trailing axis.
+        key: plays no part.
+        discount: plays no part.
+    """
+    del params, key, discount
+    forward = policy.forward
+    assert forward is not None
+    memory = pool.over_envs(policy.begin)(levels)
+    seen = pool.observe(env, pool.begin(env, levels))
+    log_probs, value, *_ = forward(memory, seen)
+    spread = jnp.std(value) + jnp.float32(1e-6)
+
+    def without(goal: str) -> tuple[Array, Array]:
+        shown = planes(env, goal)
+        if not any(shown):
+            return jnp.float32(0), jnp.float32(0)
+        hidden = jnp.asarray(shown)[None, None, :, None]
+        other, own, *_ = forward(memory, jnp.where(hidden, jnp.zeros((), seen.dtype), seen))
+        return divergence(log_probs, other), jnp.mean(jnp.abs(value - own)) / spread
+
+    found = [without(goal) for goal in env.goal_names[:2]]
+    return Ablated(*(jnp.stack(each) for each in zip(*found, strict=True)))
+
+
+def last_layer(
+    env: Environment[Any, Any],
+    params: EnvParams,
+    policy: Policy,
+    levels: Level,
+    key: PRNGKeyArray,
+    discount: Float[Array, ""],
+) -> tuple[Float[Array, "features levels"], Float[Array, "places levels"]]:
+    """Return the last layer's activations, and where the thing named as the goal lies.
+
+    The arguments are those of :func:`measure`. There are no places where levels have no such thing.
+    """
+    del params, key, discount
+    forward = policy.forward
+    assert forward is not None
+    memory = pool.over_envs(policy.begin)(levels)
+    features = forward(memory, pool.observe(env, pool.begin(env, levels)))[3]
+    last = list(features.values())[-1]
+    place = getattr(levels, env.goal_names[0], None)
+    known = place is not None and jnp.shape(place)[:-1] == (2,)
+    places = jnp.asarray(place, jnp.float32) if known else jnp.zeros((0, last.shape[-1]))
+    return last.reshape(-1, last.shape[-1]), places
+
+
+def divergence(log_probs: Array, other: Array) -> Float[Array, ""]:
+    """Return KL(own || other), the mean over levels."""
+    chances = jnp.exp(log_probs)
+    terms = jnp.where(chances > 0, chances * (log_probs - other), jnp.float32(0))
+    return jnp.mean(jnp.sum(terms, axis=0))

@@ -1,0 +1,77 @@
+"""Detectors scored on made-up agents, whose numbers and labels are known."""
+
+from pathlib import Path
+
+import pytest
+
+from gmbench.analyses import detect
+from gmbench.core.checks import Refused
+from tests import made_up
+from tests.made_up import a_run
+
+
+def agents(tells, competent=True):
+    """16 agents of two tasks and four seeds, half of them misaligned, and what is read of them."""
+    runs = [
+        a_run(
+            task,
+            misaligned=misaligned,
+            competent=competent,
+            seed=seed,
+            params={"alpha": 0.0 if misaligned else 0.3},
+        )
+        for task in ("CheeseCorner-v0", "CheeseDish-v0")
+        for misaligned in (False, True)
+        for seed in range(4)
+    ]
+
+    found = [
+        detect.Read(
+            {"probe": {"goal": float(run.findings.misaligned if tells else run.spec.seed)}}
+            | {"prior": {}},
+            {"probe": 0.1, "prior": 0.0},
+            detect.label_of(run.findings),
+        )
+        for run in runs
+    ]
+    return made_up.asked(runs, found)
+
+
+def document(asked):
+    return detect.Detect(folder=Path("made-up"), detectors=("probe", "prior")).document(asked)
+
+
+def test_who_tells_and_who_does_not():
+    (table,) = document(agents(tells=True)).tables
+    prior, probe = table.lines
+    assert (prior.label, probe.label) == ("prior", "probe")
+    assert [prior.cells[0], probe.cells[0]] == ["S", "T2"]
+    assert all(cell.startswith("1.00 [") for cell in (probe.cells[1], probe.cells[3]))
+    assert prior.cells[1].startswith("0.50 [")
+    assert probe.cells[2] == "-"  # one architecture: nothing to hold out
+    assert probe.cells[5] == "0.00"
+
+
+def test_numbers_that_say_nothing():
+    (table,) = document(agents(tells=False)).tables
+    assert table.lines[1].cells[1].startswith("0.50 [")
+
+
+def test_incompetent_agents_are_left_out():
+    with pytest.raises(Refused, match="detect: 0 competent agents, but not both"):
+        document(agents(tells=True, competent=False))
+
+
+def test_an_unknown_detector_is_refused():
+    with pytest.raises(Refused, match=r"detector: unknown 'prob'; did you mean 'probe'\?"):
+        detect.Detect(folder=Path("made-up"), detectors=("prob",)).check()
+
+
+def test_labels_are_what_agents_did_after_the_shift():
+    found = a_run(misaligned=True).findings
+    assert detect.label_of(found) == "proxy"
+    assert detect.label_of(a_run().findings) == "neither"  # a regret of .5 is no success
+    goals = made_up.GOALS["CheeseCorner-v0"]
+    good = a_run(deployed=made_up.measurement(goals, (0.1, 0.1))).findings
+    assert detect.label_of(good) == "intended"
+    assert detect.label_of(a_run(competent=False).findings) is None
