@@ -143,6 +143,18 @@ def integer(field: str, value: Any, low: int | float, high: int | float = math.i
     return int(found)
 
 
+def switch(field: str, value: Any) -> bool:
+    """Return ``value`` if it is true or false, in words too (``True``, ``false``).
+
+    Raises:
+        Refused: naming the field, the value and what is allowed.
+    """
+    words = str(value).lower()
+    if words not in ("true", "false"):
+        raise Refused(f"{field}: {value!r} is neither true nor false")
+    return words == "true"
+
+
 def probability(field: str, value: Any) -> float:
     """Return ``value`` if it is a probability.
 

@@ -177,7 +177,8 @@ def _moved(plan: Plan, named: tuple[tuple[str, float], ...], thing: str) -> Edit
     """Return the levels on which an object can go elsewhere, before and after."""
     base: Any = _drawn(plan, named)
     env: Any = plan.task.env
-    if np.shape(getattr(base, thing, None))[:-1] != (2,) or not hasattr(env, "is_solvable"):
+    place: Any = getattr(base, thing, ())
+    if np.shape(place)[:-1] != (2,) or not hasattr(env, "is_solvable"):
         return None
     moved, fine = _placed(env, base, thing, keys.key(STREAM + 1))
     kept = np.flatnonzero(np.asarray(fine))

@@ -121,10 +121,12 @@ def typed(owner: str, config: type[Any], settings: Mapping[str, Any]) -> dict[st
             raise checks.Refused(f"{owner} setting: {name!r} is now called {renamed[name]!r}")
         checks.known(f"{owner} setting", name, fields)
         default = fields[name].default
-        if isinstance(default, float):
-            found[name] = checks.number(name, value, 0)
+        if isinstance(default, bool):
+            found[name] = checks.switch(name, value)
+        elif isinstance(default, float):
+            found[name] = checks.number(name, value, min(default, 0))
         elif isinstance(default, int):
-            found[name] = checks.integer(name, value, 1)
+            found[name] = checks.integer(name, value, min(default, 1))
         else:
             found[name] = str(value)
     return found

@@ -70,9 +70,8 @@ def test_the_objective_is_that_of_the_definition(rollout):
     advantages = np.random.default_rng(1).normal(1.0, 2.0, (ROLLOUT, ENVS)).astype(np.float32)
     player = Player(None, None, None, lambda weights, memory, steps: (logits, value, {}))
     rates = {name: jnp.float32(rate) for name, rate in RATES.items()}
-    total, losses = objective._loss(
-        None, player, Mitigation(), objective.clipped, rates, None, None, steps, advantages
-    )
+    given = rates, None, None, steps, jnp.asarray(advantages)
+    total, losses = objective._loss(None, player, Mitigation(), objective.clipped, *given)
     probabilities = softmax(np.asarray(logits, np.float64))
     live = np.asarray(steps.live)
     taken = np.arange(ACTIONS)[:, None, None] == np.asarray(steps.action)

@@ -12,6 +12,7 @@ import pytest
 import gmbench
 from gmbench.core import checks, registry
 from gmbench.core.checks import Refused
+from gmbench.runs import mitigate
 from gmbench.runs.spec import RunSpec, Stage, check
 from gmbench.sweeps.sweep import Grid, Sweep
 
@@ -188,3 +189,25 @@ def test_a_field_that_is_none_says_where_settings_go():
         RunSpec("CheeseCorner-v0", size=7)
     spec = RunSpec("CheeseCorner-v0", static={"size": 5})
     assert pickle.loads(pickle.dumps(spec)) == spec == copy.deepcopy(spec)
+
+
+@pytest.mark.parametrize("name", registry.mitigation_names())
+def test_what_a_run_records_of_its_mitigation_can_be_read(name):
+    """Each setting's default comes back as what it was: runs that were stored can be opened."""
+    env = registry.make("CheeseCorner-v0", size=5).env
+    said = mitigate.read(name, env, "")
+    assert mitigate.read(said.words, env, "") == said
+
+
+@pytest.mark.parametrize("name", registry.agent_names())
+def test_what_a_run_records_of_its_agent_can_be_read(name):
+    spec = RunSpec("CheeseCorner-v0", {"size": 5}, {}, name).resolved
+    assert check(spec).config == registry.make_agent(name).config()
+
+
+def test_a_switch_is_true_or_false():
+    env = registry.make("CheeseCorner-v0", size=5).env
+    (member,) = mitigate.read("plr:audit=true", env, "").members
+    assert member[1].audit is True
+    with pytest.raises(Refused, match="audit: 2 is neither true nor false"):
+        mitigate.read("plr:audit=2", env, "")
