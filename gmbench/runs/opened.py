@@ -1,5 +1,6 @@
 """``OpenAgent``: a stored run's agent, to be measured; agents alike share what is compiled."""
 
+import copy
 import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -17,8 +18,11 @@ from gmbench.core.task import Task
 from gmbench.measure import Measure
 from gmbench.runs import assess, store
 from gmbench.runs.machine import undefined_is_nan
+from gmbench.runs.spec import Plan
 
 T = TypeVar("T")
+FIRST = 2**31 - 2
+"""Seed of the weights of untrained agents; runs have smaller ones."""
 
 
 class OpenAgent:
@@ -64,6 +68,12 @@ class OpenAgent:
         """The discount that its critic was trained with; the task's if its settings name none."""
         return float(getattr(self.plan.config, "gamma", self.task.discount))
 
+    def untrained(self) -> "OpenAgent":
+        """Return the agent as training begins it, with weights of a key of its own."""
+        other = copy.copy(self)
+        other.weights = self.once(_begun)
+        return other
+
     def key(self, stream: int) -> PRNGKeyArray:
         """Return the key of what is sampled in a measurement: the run's seed, and its stream."""
         return jax.random.fold_in(keys.key(self.run.spec.seed), stream)
@@ -96,6 +106,17 @@ class OpenAgent:
         if name not in self._shared:
             self._shared[name] = make(self.plan, *arguments)
         return self._shared[name]
+
+
+def _begun(plan: Plan) -> Any:
+    """Return the weights that training begins with."""
+    learner = plan.agent.learner
+    assert learner is not None
+    stage = plan.stages[0]
+    rates = {name: jnp.float32(rate) for name, rate in plan.rates.items()}
+    begin = functools.partial(learner.init, plan.task.env, plan.config, stage.mitigate)
+    given = keys.key(FIRST), stage.params, rates, jnp.float32(1)
+    return jax.jit(lambda *given: learner.weights(begin(*given)))(*given)
 
 
 @functools.partial(jax.jit, static_argnames=("what", "env", "agent", "config"))

@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.optimize import brentq, minimize
-from scipy.special import log_softmax, ndtri, softmax
+from scipy.optimize import brentq
+from scipy.special import ndtri
+
+from gmbench.stats.logistic import fit
 
 PENALTY = 1.0
 """On the squared weights; numbers are scaled to a standard deviation of 1."""
@@ -56,39 +58,8 @@ def held_out(
     for group in np.unique(groups):
         own = groups == group
         if not own.all():
-            found[own] = _predicted(numbers[~own], labels[~own], numbers[own], classes)
+            found[own] = fit(numbers[~own], labels[~own], classes, PENALTY, FAR)(numbers[own])
     return found
-
-
-def _predicted(
-    numbers: Float[np.ndarray, "known numbers"],
-    labels: Int[np.ndarray, " known"],
-    asked: Float[np.ndarray, "asked numbers"],
-    classes: int,
-) -> Float[np.ndarray, "asked classes"]:
-    centre, spread = np.zeros(numbers.shape[1]), np.ones(numbers.shape[1])
-    for place, column in enumerate(numbers.T):
-        told = column[np.isfinite(column)]
-        if told.size and np.std(told) > 0:
-            centre[place], spread[place] = np.mean(told), np.std(told)
-
-    def scaled(given: Float[np.ndarray, "some numbers"]) -> Float[np.ndarray, "some more"]:
-        near = np.clip((given - centre) / spread, -FAR, FAR)
-        return np.concatenate([np.nan_to_num(near), np.ones((len(given), 1))], axis=1)
-
-    design, shape = scaled(numbers), (numbers.shape[1] + 1, classes)
-    right = np.eye(classes)[labels]
-    prior = np.log((right.sum(axis=0) + 1) / (len(labels) + classes))  # where no number tells
-
-    def loss(flat: Float[np.ndarray, " weights"]) -> tuple[float, Float[np.ndarray, " weights"]]:
-        weights = flat.reshape(shape)
-        said = log_softmax(prior + design @ weights, axis=1)
-        penalty = 0.5 * PENALTY * np.sum(weights**2)
-        slope = design.T @ (np.exp(said) - right) + PENALTY * weights
-        return float(penalty - np.sum(said * right)), slope.ravel()
-
-    best = minimize(loss, np.zeros(math.prod(shape)), jac=True, method="L-BFGS-B").x.reshape(shape)
-    return softmax(prior + scaled(asked) @ best, axis=1)
 
 
 def score(

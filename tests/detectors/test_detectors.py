@@ -26,7 +26,7 @@ class Organism(OpenAgent):
 
     def __init__(self, goal, spec=SPEC):
         self.plan, self.run, self._shared = check(spec), Stored(spec), {}
-        self.config = organism.Config(goal=goal, sharpness=3.0)
+        self.config = organism.Config(goal=goal, sharpness=3.0, reach=10)
         self.weights = None
 
     @property
