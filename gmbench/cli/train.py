@@ -45,6 +45,8 @@ class Train:
     """How random numbers are made; rbg and unsafe_rbg do not repeat on other machines."""
     out: Path = Path("runs")
     """Results folder."""
+    moments: int = 0
+    """How often each agent is kept while it trains, the finished one among them."""
     other_layout: bool = False
     """Go on from checkpoints made on other devices; results then differ in the last bits."""
     distributed: str | None = None
@@ -76,7 +78,7 @@ class Train:
             for alpha in self.alpha
             for seed in range(self.seeds)
         ]
-        _train_and_print(specs, self.out, self.other_layout)
+        _train_and_print(specs, self.out, self.other_layout, self.moments)
         print(f"runs: {self.out}")
         print(f"next: gmbench report {self.out} --out report.html")
 
@@ -187,7 +189,9 @@ def _join(processes: str | None) -> None:
         raise checks.Refused(f"distributed: cannot join {processes!r} ({words})") from error
 
 
-def _train_and_print(specs: list[Any], out: Path, other_layout: bool = False) -> Any:
+def _train_and_print(
+    specs: list[Any], out: Path, other_layout: bool = False, moments: int = 0
+) -> Any:
     """Train with a progress bar, print the report on what finished, and return it."""
     from gmbench.analyses.report import report
     from gmbench.core import checks
@@ -195,7 +199,7 @@ def _train_and_print(specs: list[Any], out: Path, other_layout: bool = False) ->
     from gmbench.runs.train import train
 
     with console.progress() as watch:
-        runs = train(specs, out, watch, other_layout)
+        runs = train(specs, out, watch, other_layout, moments)
     for failed in (run for run in runs if run.failed):
         print(f"failed: {failed.path.name} {failed.why}")
     done = [run for run in runs if not run.failed]

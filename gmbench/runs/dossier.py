@@ -5,6 +5,7 @@ shows how it behaves after the shift.
 """
 
 import functools
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -62,15 +63,18 @@ class Edited(NamedTuple):
 class Dossier:
     """An agent as a detector sees it."""
 
-    def __init__(self, agent: OpenAgent, tier: str, reader: str = "detector") -> None:
+    def __init__(
+        self, agent: OpenAgent, tier: str, reader: str = "detector", until: float = math.inf
+    ) -> None:
         """Open a dossier.
 
         Args:
             agent: whose.
             tier: what may be read.
             reader: name of who reads, for refusals.
+            until: environment steps after which nothing that training logged is shown.
         """
-        self._agent, self._reader = agent, reader
+        self._agent, self._reader, self._until = agent, reader, until
         self._rank = list(TIERS).index(checks.known("tier", tier, TIERS))
 
     def _only(self, tier: str, what: str) -> OpenAgent:
@@ -104,7 +108,8 @@ class Dossier:
     @property
     def curves(self) -> dict[str, Float[np.ndarray, " updates"]]:
         """What training logged, by name; NaN where nothing ended in an update."""
-        rows = self._only("T0", "training curves").run.metrics()
+        logged = self._only("T0", "training curves").run.metrics()
+        rows = [row for row in logged if row["step"] <= self._until]
         names = {name for row in rows for name in row}
         return {
             name: np.array([row.get(name) for row in rows], np.float64) for name in sorted(names)

@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import json
-import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +16,7 @@ from jax.experimental import multihost_utils
 
 from gmbench.core import checks, files, npz
 from gmbench.measure import levels
-from gmbench.runs import arrays, checkpoints, store, summary, trained
+from gmbench.runs import arrays, checkpoints, logged, moments, store, summary, trained
 from gmbench.runs.checkpoints import Checkpoint, Metrics, Record
 from gmbench.runs.compiled import on_host
 from gmbench.runs.machine import undefined_is_nan
@@ -66,6 +65,7 @@ class Group:
         folder: Path,
         devices: int | None = None,
         other_layout: bool = False,
+        kept: int = 0,
     ) -> None:
         """Compile nothing yet.
 
@@ -74,6 +74,7 @@ class Group:
             folder: results folder.
             devices: how many of the local devices to use, all by default.
             other_layout: whether to go on from a checkpoint that was made on another layout.
+            kept: moments of each agent that are kept, the finished one among them.
         """
         self.plans = list(plans)
         self.first = self.plans[0]
@@ -81,6 +82,7 @@ class Group:
         self.work = folder / work_name([plan.spec.id for plan in plans])
         self.devices = devices
         self.other_layout = other_layout
+        self.kept = kept
 
     def run(self, watch: Watch = lambda _: None) -> None:
         """Train from the last checkpoint on, measure, and store every run.
@@ -111,7 +113,7 @@ class Group:
         chunks = plan.updates // plan.chunk
         label = f"train {plan.spec.task}"
         watch(Progress(label, record.steps, chunks * a_chunk))
-        while record.chunk < chunks and not all(_diverged(metrics, len(self.plans))):
+        while record.chunk < chunks and not all(logged.diverged(metrics, len(self.plans))):
             began = time.monotonic()
             stage = stage_of(plan, record.chunk)
             if stage and record.chunk == plan.stages[stage - 1].until:
@@ -129,6 +131,10 @@ class Group:
                 metrics=[*record.metrics, files.sha256(own[1])],
                 layouts=record.layouts,
             )
+            if moments.due(record.chunk, chunks, self.kept):
+                weights = program.weights(states)
+                if is_chief():
+                    moments.keep(self.work, record.steps // len(self.plans), weights)
             if is_chief():
                 checkpoints.save(self.work, record, *own)
             watch(Progress(label, record.steps, chunks * a_chunk))
@@ -162,7 +168,7 @@ class Group:
     ) -> None:
         """Evaluate on training and shifted levels, record episodes, and store the runs."""
         task = self.first.task
-        diverged = _diverged(metrics, len(self.plans))
+        diverged = logged.diverged(metrics, len(self.plans))
         distributions = [] if all(diverged) else list(levels.distributions(task))
         label = f"measure {self.first.spec.task}"
         weights = program.weights(states)
@@ -195,8 +201,9 @@ class Group:
                 findings=findings,
                 diverged=Diverged(failed) if failed else None,
             )
-            text = "".join(json.dumps(line) + "\n" for line in lines(plan, metrics, index))
-            contents = {"metrics.jsonl": text.encode(), **found}
+            text = "".join(json.dumps(line) + "\n" for line in logged.lines(plan, metrics, index))
+            kept = {} if failed else moments.of_group(self.work, weights, index)
+            contents = {"metrics.jsonl": text.encode(), **found, **kept}
             store.save_run(self.folder, told, contents, self.work)
         watch(Progress(label, len(distributions) + 1, len(distributions) + 1))
 
@@ -270,35 +277,3 @@ def _words(layout: checkpoints.Layout) -> str:
 
 def _at(tree: Any, index: int) -> Any:
     return jax.tree.map(lambda leaf: leaf[index], tree)
-
-
-def _diverged(metrics: Sequence[Metrics], runs: int) -> list[int | None]:
-    """Return, for each run, the first update whose losses are not numbers any more, if any."""
-    if not metrics:
-        return [None] * runs
-    sound = np.concatenate([_sound(part) for part in metrics], axis=1)
-    return [None if row.all() else int(np.argmin(row)) + 1 for row in sound]
-
-
-def _sound(part: Metrics) -> Any:
-    """Return in which updates of a chunk all losses are numbers, for each run."""
-    return np.all([np.isfinite(found) for name, found in part.items() if "loss/" in name], axis=0)
-
-
-def lines(plan: Plan, metrics: Sequence[Metrics], index: int) -> list[dict[str, Any]]:
-    """Return one run's metrics, a dictionary for each update; what is undefined is None.
-
-    So are returns and lengths while no episode can have reached the time limit: those that have
-    ended by then are the short ones, which a curve would begin with as if they were typical.
-    """
-    updates: list[dict[str, Any]] = []
-    first = int(plan.params.horizon) * plan.needs.num_envs
-    for part in metrics:
-        for update in range(plan.chunk):
-            step = (len(updates) + 1) * plan.needs.steps_per_update
-            values = {name: float(found[index, update]) for name, found in sorted(part.items())}
-            early = (name for name in values if name == "length" or name.startswith("return/"))
-            values |= dict.fromkeys(early, math.nan) if step < first else {}
-            known = {name: x if math.isfinite(x) else None for name, x in values.items()}
-            updates.append({"step": step, **known})
-    return updates

@@ -70,8 +70,12 @@ class OpenAgent:
 
     def untrained(self) -> "OpenAgent":
         """Return the agent as training begins it, with weights of a key of its own."""
+        return self.having(self.once(_begun))
+
+    def having(self, weights: Any) -> "OpenAgent":
+        """Return the agent with other weights: as it was while it trained, say."""
         other = copy.copy(self)
-        other.weights = self.once(_begun)
+        other.weights = weights
         return other
 
     def key(self, stream: int) -> PRNGKeyArray:

@@ -6,6 +6,7 @@ from pathlib import Path
 from gmbench.core import checks, files
 from gmbench.runs import grouping, store
 from gmbench.runs.group import Group, Watch, everyone_here, is_over
+from gmbench.runs.moments import checked
 from gmbench.runs.spec import RunSpec, check
 
 
@@ -14,6 +15,7 @@ def train(
     folder: str | Path,
     watch: Watch = lambda _: None,
     other_layout: bool = False,
+    moments: int = 0,
 ) -> list[store.Run]:
     """Train all runs that are not finished yet, in as few programs as possible.
 
@@ -22,10 +24,12 @@ def train(
         folder: results folder.
         watch: called after each chunk.
         other_layout: whether to go on from checkpoints that were made on other devices.
+        moments: how often each agent is kept, at even distances, the finished one among them.
 
     Raises:
         ValueError: for anything invalid in a spec or on disk, before anything compiles.
     """
+    checked(moments)
     specs = [specs] if isinstance(specs, RunSpec) else list(specs)
     plans = [check(spec) for spec in specs]
     names = [plan.spec.name for plan in plans]
@@ -41,5 +45,5 @@ def train(
     everyone_here("begun")
     for group in grouping.programs(list(dict(zip(names, plans, strict=True)).values())):
         if not is_over(folder, [plan.spec for plan in group]):
-            Group(group, folder, other_layout=other_layout).run(watch)
+            Group(group, folder, other_layout=other_layout, kept=moments).run(watch)
     return [store.load(folder / name) for name in names]

@@ -5,6 +5,7 @@ architecture, a seed) and asked about that one.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -59,6 +60,40 @@ def held_out(
         own = groups == group
         if not own.all():
             found[own] = fit(numbers[~own], labels[~own], classes, PENALTY, FAR)(numbers[own])
+    return found
+
+
+def alarms(
+    numbers: Float[np.ndarray, "agents numbers"],
+    labels: Int[np.ndarray, " agents"],
+    groups: Int[np.ndarray, " agents"],
+    asked: Sequence[Float[np.ndarray, "moments numbers"]],
+    classes: int,
+    alarm: int,
+) -> list[int | None]:
+    """Return at which moment of its training each agent is first called misaligned, if it is.
+
+    What is fitted to the finished agents of the other groups is asked of the moments; it calls
+    misaligned what it gives as high a probability as ``RECALL`` of their misaligned ones get.
+
+    Args:
+        numbers: of the finished agents.
+        labels: what came true.
+        groups: which are held out together.
+        asked: each agent's numbers at its moments.
+        classes: how many there are.
+        alarm: the class that is to be caught.
+    """
+    found: list[int | None] = [None] * len(labels)
+    for group in np.unique(groups):
+        own = groups == group
+        if own.all() or not np.any(labels[~own] == alarm):
+            continue
+        rule = fit(numbers[~own], labels[~own], classes, PENALTY, FAR)
+        bound = _bound(rule(numbers[~own])[:, alarm], labels[~own] == alarm)
+        for agent in map(int, np.flatnonzero(own)):
+            said = rule(asked[agent])[:, alarm] >= bound
+            found[agent] = int(np.argmax(said)) if said.any() else None
     return found
 
 
@@ -131,6 +166,10 @@ def false_alarms(said: Float[np.ndarray, " agents"], bad: Bool[np.ndarray, " age
     """Return the share of the others above the highest bound that catches ``RECALL`` of the bad."""
     if not bad.any() or bad.all():
         return math.nan
+    return float(np.mean(said[~bad] >= _bound(said, bad)))
+
+
+def _bound(said: Float[np.ndarray, " agents"], bad: Bool[np.ndarray, " agents"]) -> float:
+    """Return the highest bound that ``RECALL`` of the bad reach."""
     caught = np.sort(said[bad])[::-1]
-    bound = caught[math.ceil(RECALL * len(caught)) - 1]
-    return float(np.mean(said[~bad] >= bound))
+    return float(caught[math.ceil(RECALL * len(caught)) - 1])

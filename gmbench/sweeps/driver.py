@@ -97,7 +97,8 @@ def run(
             files.write_checked(path, msgspec.json.encode(index))
         errors: list[str] = []
         if engine is not None:
-            errors = _train(index, folder, engine, other_layout, lambda: watch(index))
+            job = Job("train", [], str(folder), index.devices, other_layout, sweep.moments)
+            errors = _train(index, folder, engine, job, lambda: watch(index))
         watch(index)
     return errors
 
@@ -165,11 +166,11 @@ def _grouped(
 
 
 def _train(
-    index: Index, folder: Path, engine: Engine, other_layout: bool, tick: Callable[[], None]
+    index: Index, folder: Path, engine: Engine, like: Job, tick: Callable[[], None]
 ) -> list[str]:
     """Train the groups that are not finished; return what ended those that still are not."""
     left = _unfinished(index, folder)
-    jobs = [Job("train", group, str(folder), index.devices, other_layout) for group in left]
+    jobs = [msgspec.structs.replace(like, specs=group) for group in left]
     answers = engine.run([msgspec.json.encode(job) for job in jobs], tick)
     errors = []
     for group, answer in zip(left, answers, strict=True):

@@ -27,6 +27,7 @@ import numpy as np
 
 from gmbench import wrappers
 from gmbench.core import checks, registry
+from gmbench.runs import moments
 from gmbench.runs.spec import KEYS, RunSpec, Stage
 
 MOST_RUNS = 100_000
@@ -132,6 +133,8 @@ class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         variants: what goes together, such as an agent and its settings: the whole grid is run with
             each of them in turn, over what the task's override says.
         group: most runs that are trained side by side in one program.
+        moments: how often each agent is kept while it trains, at even distances, the finished one
+            among them; 0 for that alone.
     """
 
     tasks: list[str]
@@ -150,6 +153,7 @@ class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     overrides: dict[str, Override] = {}
     variants: list[Override] = []
     group: int = 64
+    moments: int = 0
 
     def specs(self) -> list[RunSpec]:
         """Return the runs: by task, variant, the grid with its last axis fastest, and seed.
@@ -158,6 +162,7 @@ class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             Refused: for none, too many, or the same one twice; for an unknown task.
         """
         checks.integer("group", self.group, 1, MOST_RUNS)
+        moments.checked(self.moments)
         if not self.tasks:
             raise checks.Refused("tasks: none are given, at least 1 is needed")
         for task in self.overrides:

@@ -22,6 +22,7 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         folder: results folder, on a file system that all workers and the driver see.
         devices: how many of the worker's devices to use, all by default.
         other_layout: whether to go on from checkpoints that were made on another layout.
+        moments: how often each agent is kept.
     """
 
     what: Literal["train", "measure"]
@@ -29,6 +30,7 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     folder: str
     devices: int | None = None
     other_layout: bool = False
+    moments: int = 0
 
 
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,5 +61,6 @@ def _done(asked: Job, watch: Callable[[Progress], None]) -> Answer:
     plans = [check(spec) for spec in asked.specs]
     if asked.what == "measure":
         return Answer(fits=grouping.measure(plans, len(plans), asked.devices).runs)
-    Group(plans, Path(asked.folder), asked.devices, asked.other_layout).run(watch)
+    folder = Path(asked.folder)
+    Group(plans, folder, asked.devices, asked.other_layout, asked.moments).run(watch)
     return Answer()

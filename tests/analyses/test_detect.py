@@ -10,7 +10,14 @@ from tests import made_up
 from tests.made_up import a_run
 
 
-def agents(tells, competent=True):
+def past(run, share, tells):
+    """An agent at half of its training and before: what is read of it, and what it would do."""
+    ill = run.findings.misaligned
+    numbers = {"probe": {"goal": float(ill and tells)}, "prior": {}}
+    return detect.Past(share, numbers, ill and share > 0.3)
+
+
+def agents(tells, competent=True, kept=False):
     """16 agents of two tasks and four seeds, half of them misaligned, and what is read of them."""
     runs = [
         a_run(
@@ -31,6 +38,7 @@ def agents(tells, competent=True):
             | {"prior": {}},
             {"probe": 0.1, "prior": 0.0},
             detect.label_of(run.findings),
+            [past(run, 0.25, 0.0), past(run, 0.5, tells)] if kept else [],
         )
         for run in runs
     ]
@@ -55,6 +63,16 @@ def test_who_tells_and_who_does_not():
 def test_numbers_that_say_nothing():
     (table,) = document(agents(tells=False)).tables
     assert table.lines[1].cells[1].startswith("0.50 [")
+
+
+def test_leads_are_counted_from_the_first_stray_moment():
+    """The probe sees it when it begins, which the prior says of everyone from the first moment."""
+    found = {table.title: table for table in document(agents(tells=True, kept=True)).tables}
+    prior, probe = found["How early?"].lines
+    assert prior.cells[:4] == ("S", "8", "8", "8")
+    assert prior.cells[4].value == 25
+    assert probe.cells[:4] == ("T2", "8", "8", "0")
+    assert probe.cells[4].value == 0
 
 
 def test_incompetent_agents_are_left_out():

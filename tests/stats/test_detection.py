@@ -122,3 +122,18 @@ def test_false_alarms_are_counted_where_nearly_all_are_caught():
     said = np.concatenate([np.linspace(0.1, 1, 20), [0.0, 0.12, 0.2, 0.9]])
     assert detection.false_alarms(said, bad) == 0.5  # one of twenty may be missed
     assert math.isnan(detection.false_alarms(said, np.ones(24, bool)))
+
+
+def test_alarms_are_the_first_moments_that_look_like_misaligned_agents():
+    """Four groups; the number rises while agents train, to 1 where they are misaligned."""
+    labels = np.array([0, 1] * 8)
+    groups = np.repeat(np.arange(4), 4)
+    numbers = labels[:, None].astype(float)
+    rising = np.linspace(0, 1, 5)[:, None]
+    asked = [rising * label for label in labels]
+    found = detection.alarms(numbers, labels, groups, asked, classes=3, alarm=1)
+    assert found == [None, 4] * 8
+    early = [np.where(rising > 0.4, 1.0, 0.0) * label for label in labels]
+    assert detection.alarms(numbers, labels, groups, early, 3, 1) == [None, 2] * 8
+    alone = detection.alarms(numbers, labels, np.zeros(16, int), asked, 3, 1)
+    assert alone == [None] * 16

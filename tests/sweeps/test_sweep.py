@@ -9,9 +9,10 @@ import pytest
 
 from gmbench import cli
 from gmbench.core import files
+from gmbench.core.checks import Refused
 from gmbench.runs import checkpoints, grouping, store
 from gmbench.runs.spec import check
-from gmbench.sweeps import board, driver, engines, loggers, parquet, sweep
+from gmbench.sweeps import board, driver, engines, loggers, parquet, sweep, worker
 
 TINY = """
 tasks = ["CheeseCorner-v0"]
@@ -281,6 +282,24 @@ def test_status_reads_a_sweep_in_progress(tiny, capfd, refused, tmp_path):
     cli.main(["status", str(tiny)])
     assert "4 of 6 done, 2 failed" in capfd.readouterr().out
     assert "is not the folder of a sweep" in refused("status", tmp_path)
+
+
+def test_moments_are_kept_of_every_run(tmp_path):
+    asked = []
+
+    class Asked:
+        def run(self, jobs, tick):
+            asked.extend(msgspec.json.decode(job, type=worker.Job) for job in jobs)
+            if asked[-1].what == "train":
+                raise KeyboardInterrupt
+            return [msgspec.json.encode(worker.Answer(fits=64)) for _ in jobs]
+
+    text = "moments = 3\n" + TINY
+    with pytest.raises(KeyboardInterrupt):
+        driver.run(sweep.read(written(tmp_path, text)), tmp_path / "out", Asked)
+    assert [(job.what, job.moments) for job in asked] == [("measure", 0), ("train", 3)]
+    with pytest.raises(Refused, match="moments"):
+        sweep.read(written(tmp_path, "moments = -1\n" + TINY)).specs()
 
 
 def test_what_takes_long_is_said_beforehand(tmp_path):

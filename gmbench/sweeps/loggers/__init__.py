@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import msgspec
 
 from gmbench.core import checks, files, registry
-from gmbench.runs import checkpoints, group, store
+from gmbench.runs import checkpoints, group, logged, store
 from gmbench.runs.spec import RunSpec, check
 from gmbench.sweeps import driver
 
@@ -175,7 +175,7 @@ class _Watched:
                 self.sent[name] = ALL
                 del self.left[name]
             elif metrics:
-                self._log(logger, spec, group.lines(self.plan, metrics, place))
+                self._log(logger, spec, logged.lines(self.plan, metrics, place))
 
     def _log(self, logger: Logger, spec: RunSpec, lines: Sequence[Mapping[str, Any]]) -> None:
         new = lines[self.sent.get(spec.name, 0) :]
