@@ -28,9 +28,10 @@ NOTE = (
     "The effect of a channel is the share of the way to another level's first move that is made by"
     " putting this channel alone as it is there; means over agents with 95% intervals. `Largest` is"
     " that of the channel with the most, `channels` how many have {few} or more, `whole` that of"
-    " the whole layer: 1, unless a memory carries on what it saw. `Apart` is by how much the choice"
-    " differs at all between the two levels; agents that do not follow the object ({least} or"
-    " less) have no effects."
+    " the whole layer: 1, unless a memory carries on what it saw. `Written` is the largest of the"
+    " channels over the grid, where a channel shows nothing but a peak at the other place. `Apart`"
+    " is by how much the choice differs at all between the two levels; agents that do not follow"
+    " the object ({least} or less) have no effects."
 )
 
 
@@ -42,12 +43,14 @@ class Patched(msgspec.Struct, frozen=True):
         pairs: how many.
         channels: by layer, the effect of each channel; none where it does not follow the object.
         whole: by layer, that of all channels.
+        written: by layer over the grid, that of writing each channel by hand.
     """
 
     apart: float
     pairs: int
     channels: dict[str, list[float]]
     whole: dict[str, float]
+    written: dict[str, list[float]]
 
 
 @registry.question("patch")
@@ -78,6 +81,7 @@ class Patch(Question):
             made.best.shape[-1],
             {k: np.asarray(v).tolist() for k, v in found.channels.items()} if followed else {},
             {k: float(v) for k, v in found.whole.items()} if followed else {},
+            {k: np.asarray(v).tolist() for k, v in found.written.items()} if followed else {},
         )
 
     def document(self, asked: Sequence[Asked]) -> Document:
@@ -88,7 +92,7 @@ class Patch(Question):
         """
         lines = [line for each in asked for line in _lines(each)]
         note = NOTE.format(few=FEW, least=patching.LEAST)
-        columns = ("layer", "agents", "largest", "channels", "of", "whole", "apart")
+        columns = ("layer", "agents", "largest", "channels", "of", "whole", "written", "apart")
         parts: tuple[Any, ...] = (Table("", columns, tuple(lines)), Paragraph(note, soft=True))
         data = [
             {"run": run.path.name, "found": found}
@@ -110,7 +114,7 @@ def _lines(asked: Asked) -> list[Line]:
     apart = estimate([each.apart for each in asked.found], (-1.0, 1.0))
     known: list[Patched] = [each for each in asked.found if each.channels]
     if not known:
-        return [Line("none", (f"0 of {len(asked.found)}", "-", "-", "-", "-", apart), about)]
+        return [Line("none", (f"0 of {len(asked.found)}", *["-"] * 5, apart), about)]
     lines = []
     for name, first in known[0].channels.items():
         every = np.array([each.channels[name] for each in known])
@@ -120,6 +124,9 @@ def _lines(asked: Asked) -> list[Line]:
             estimate((every >= FEW).sum(axis=1).astype(float).tolist(), None),
             str(len(first)),
             estimate([each.whole[name] for each in known], None),
+            estimate([max(each.written[name]) for each in known], None)
+            if name in known[0].written
+            else "-",
             apart,
         )
         lines.append(Line(name, cells, about))

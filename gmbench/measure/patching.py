@@ -10,9 +10,13 @@ makes,
 sums over pairs above and below: 1 where the channel alone carries the choice, 0 where it has no
 part in it. An agent that does not follow the object has no such way, and no number.
 
+A channel that lies over the grid is also written by hand: nothing but a peak, as high as its
+highest on the base levels, where the object lies on the donor level. If that turns the agent, the
+channel holds where it goes, and can be set.
+
 Sources: Vig et al. 2020, arXiv 2004.12265, section 3 (causal mediation); Meng et al. 2022, arXiv
 2202.05262, section 2 (restoring single activations); the share is that of Wang et al. 2022, arXiv
-2211.00593, section 3.
+2211.00593, section 3; writing: Mini et al. 2023, arXiv 2310.08043 (retargeting by one channel).
 """
 
 from typing import Any, NamedTuple
@@ -20,13 +24,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int8, PRNGKeyArray
 
 from gmbench.core import checks, pool
 from gmbench.core.env import Environment, Level
 from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
+from gmbench.grid import moves
 from gmbench.measure.planning import first_moves
+from gmbench.measure.probing import over_grid
 
 LEAST = 0.1
 """Where donor and base differ by less, on average, the agent does not follow the object."""
@@ -38,11 +44,13 @@ class Pairs(NamedTuple):
     Attributes:
         base: levels on the trailing axis.
         donor: the same, with the object elsewhere.
+        cells: where it is there.
         best: the donors' optimal first moves, none of them optimal on the base.
     """
 
     base: Level
     donor: Level
+    cells: Int8[Array, "2 pairs"]
     best: Bool[Array, "actions pairs"]
 
 
@@ -52,11 +60,13 @@ class Effects(NamedTuple):
     Attributes:
         channels: by layer, the effect of each channel alone.
         whole: by layer, the effect of all its channels.
+        written: by layer that lies over the grid, the effect of writing each channel by hand.
         apart: P_donor - P_base, the mean over pairs.
     """
 
     channels: dict[str, Float[Array, " channels"]]
     whole: dict[str, Float[Array, ""]]
+    written: dict[str, Float[Array, " channels"]]
     apart: Float[Array, ""]
 
 
@@ -83,7 +93,8 @@ def pairs(env: Any, levels: Level, thing: str, discount: float) -> Pairs:
     if not kept.size:
         raise checks.Refused(f"thing: moving {thing!r} leaves a first move right on every level")
     base, donor = (jax.tree.map(lambda leaf: leaf[..., kept], each) for each in (levels, moved))
-    return Pairs(base, donor, jnp.asarray(other[:, kept]))
+    cells: Any = donor
+    return Pairs(base, donor, getattr(cells, thing), jnp.asarray(other[:, kept]))
 
 
 def proper(env: Any, level: Any) -> Bool[Array, ""]:
@@ -118,12 +129,13 @@ def measure(
     forward = policy.forward
     assert forward is not None
     memory = pool.over_envs(policy.begin)(levels.base)
-    seen, given = (pool.observe(env, pool.begin(env, each)) for each in levels[:2])
+    seen, given = (pool.observe(env, pool.begin(env, each)) for each in (levels.base, levels.donor))
 
     def towards(log_probs: Float[Array, "actions pairs"]) -> Float[Array, ""]:
         return jnp.mean(jnp.sum(jnp.where(levels.best, jnp.exp(log_probs), 0), axis=0))
 
-    base = towards(forward(memory, seen)[0])
+    log_probs, _, _, own = forward(memory, seen)
+    base = towards(log_probs)
     log_probs, _, _, donated = forward(memory, given)
     apart = towards(log_probs) - base
     way = jnp.where(apart >= LEAST, apart, jnp.nan)
@@ -142,4 +154,15 @@ def measure(
 
         channels[name] = jax.lax.map(one, jnp.arange(values.shape[0], dtype=jnp.int32))
         whole[name] = patched(name, lambda own, values=values: values)
-    return Effects(channels, whole, apart)
+    written = {}
+    for name, values in over_grid(env, own).items():
+        peaks = moves.at(levels.cells, values.shape[1:3]).astype(values.dtype)
+
+        def write(
+            channel: Array, name: str = name, values: Any = values, peaks: Any = peaks
+        ) -> Any:
+            height = jnp.max(values[channel])
+            return patched(name, lambda own: own.at[channel].set(height * peaks))
+
+        written[name] = jax.lax.map(write, jnp.arange(values.shape[0], dtype=jnp.int32))
+    return Effects(channels, whole, written, apart)

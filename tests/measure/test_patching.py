@@ -57,12 +57,18 @@ def test_the_register_alone_turns_a_search_and_nothing_else_does(pairs):
     assert abs(by_name["agent"]) < 1e-6
     np.testing.assert_allclose(list(found.whole.values()), 1, atol=1e-5)
     assert found.apart > 0.9
+    assert list(found.written) == [name for name in found.channels if name.startswith("trunk/")]
+    written = dict(zip(layers[place], found.written[f"trunk/conv_{place}"], strict=False))
+    assert written["source"] > 0.95
+    assert written["wall"] < 0.1
+    assert written["agent"] < 0.1
 
 
 def test_who_does_not_follow_the_object_has_no_effects(pairs):
     found = effects({"goal": "corner"}, pairs)
     assert found.apart < patching.LEAST
     assert all(np.isnan(each).all() for each in found.channels.values())
+    assert all(np.isnan(each).all() for each in found.written.values())
 
 
 def test_a_pass_patched_into_itself_is_the_same_to_the_bit(pairs):
@@ -94,13 +100,13 @@ def test_an_object_that_is_not_there_is_refused():
 def test_a_line_for_each_layer(tmp_path):
     runs = [made_up.a_run(seed=seed) for seed in range(2)]
     assert Patch(tmp_path).applies(runs[0].plan)
-    one = Patched(0.8, 50, {"hidden_0": [0.7, 0.0, 0.2]}, {"hidden_0": 1.0})
+    one = Patched(0.8, 50, {"hidden_0": [0.7, 0.0, 0.2]}, {"hidden_0": 1.0}, {})
     (table,) = Patch(tmp_path).document(made_up.asked(runs, [one, one])).tables
     (line,) = table.lines
     cells = dict(zip(table.columns[1:], line.cells, strict=True))
     assert (cells["agents"], cells["of"]) == ("2 of 2", "3")
     assert cells["largest"].value == pytest.approx(0.7)
     assert cells["channels"].value == pytest.approx(2)
-    none = Patched(0.0, 50, {}, {})
+    none = Patched(0.0, 50, {}, {}, {})
     (table,) = Patch(tmp_path).document(made_up.asked(runs, [none, none])).tables
     assert table.lines[0].cells[0] == "0 of 2"
