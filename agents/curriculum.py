@@ -114,6 +114,7 @@ def tell(
         goals=jnp.moveaxis(told.goals, 1, 0),
         length=told.length,
         gamma=jnp.asarray(state.rates["gamma"], jnp.float32),
+        next_ids=state.curriculum.told.ids,
     )
     source = state.curriculum.source
     if mitigation.levels:

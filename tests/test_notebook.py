@@ -1,6 +1,8 @@
-"""The notebook runs as it stands, and shows what its text says."""
+"""The notebooks run as they stand, and show what their text says."""
 
 import ast
+import pkgutil
+import re
 from pathlib import Path
 
 import nbformat
@@ -9,14 +11,17 @@ from nbclient import NotebookClient
 
 import gmbench
 
-NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "first_steps.ipynb"
+FOLDER = Path(__file__).parents[1] / "notebooks"
+NAMES = ("first_steps", "inside")
 
 
-@pytest.fixture(scope="module")
-def outputs(tmp_path_factory):
+def read(name):
+    return nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+
+
+def outputs(name, folder):
     """Everything that the executed notebook printed or displayed."""
-    folder = tmp_path_factory.mktemp("notebook")
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook = read(name)
     NotebookClient(
         notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": folder}}
     ).execute()
@@ -24,36 +29,68 @@ def outputs(tmp_path_factory):
     return [output for cell in notebook.cells for output in cell.get("outputs", ())]
 
 
-def test_notebook_is_stored_without_outputs():
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+def printed(found):
+    return "".join(
+        output.get("text", "")
+        + output.get("data", {}).get("text/plain", "")
+        + output.get("data", {}).get("text/markdown", "")
+        for output in found
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_notebook_is_stored_without_outputs(name):
+    notebook = read(name)
     nbformat.validate(notebook)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert code
     assert not any(cell.outputs or cell.execution_count for cell in code)
 
 
-def test_notebook_imports_and_calls_what_there_is():
+@pytest.mark.parametrize("name", NAMES)
+def test_notebook_imports_and_calls_what_there_is(name):
     """Without running it: each cell is Python, and gmbench has every name that is read from it."""
-    cells = nbformat.read(NOTEBOOK, as_version=4).cells
-    lines = [line for c in cells if c.cell_type == "code" for line in c.source.splitlines()]
-    source = "\n".join(line for line in lines if not line.startswith("%"))
-    read = {
-        node.attr
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "gmbench"
+    lines = [
+        line for c in read(name).cells if c.cell_type == "code" for line in c.source.split("\n")
+    ]
+    tree = ast.parse("\n".join(line for line in lines if not line.startswith("%")))
+    read_from = {
+        (ast.unparse(node.value), node.attr)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
     }
-    assert read
-    assert not [name for name in read if not hasattr(gmbench, name)]
+    imported = {
+        alias.asname or alias.name: f"{node.module}.{alias.name}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("gmbench")
+        for alias in node.names
+    }
+    assert any(owner == "gmbench" for owner, _ in read_from)
+    for owner, attribute in read_from:
+        if owner == "gmbench":
+            assert hasattr(gmbench, attribute)
+        elif owner in imported:
+            assert hasattr(pkgutil.resolve_name(imported[owner]), attribute)
 
 
 @pytest.mark.nightly
-def test_notebook_shows_pictures_table_and_rollout(outputs):
-    shown = [kind for output in outputs for kind in output.get("data", ())]
+def test_first_steps_show_pictures_table_and_rollout(tmp_path):
+    found = outputs("first_steps", tmp_path)
+    shown = [kind for output in found for kind in output.get("data", ())]
     assert shown.count("image/png") == 2
     assert shown.count("image/gif") == 1
-    printed = "".join(
-        output.get("text", "") + output.get("data", {}).get("text/plain", "") for output in outputs
-    )
     for words in ("reach the cheese", "Which goal?", "alpha 0.3", "agents trained without"):
-        assert words in printed
-    assert not [output for output in outputs if output.get("name") == "stderr"]
+        assert words in printed(found)
+    assert not [output for output in found if output.get("name") == "stderr"]
+
+
+@pytest.mark.nightly
+def test_inside_shows_the_register_and_who_turns(tmp_path):
+    found = outputs("inside", tmp_path)
+    shown = [kind for output in found for kind in output.get("data", ())]
+    assert shown.count("image/png") == 2
+    assert shown.count("text/markdown") == 2
+    assert "source   patched  1.00   written by hand  1.00" in printed(found)
+    cell = re.search(r"the register held at (.*)", printed(found))[1]
+    assert f"held:  ends at {cell}" in printed(found)
+    assert not [output for output in found if output.get("name") == "stderr"]

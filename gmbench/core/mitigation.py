@@ -48,6 +48,8 @@ class Experience(NamedTuple):
         goals: what each goal paid in its episode so far.
         length: steps of its episode so far.
         gamma: the discount, of all steps.
+        next_ids: of the level that each environment stands on after the rollout, ``[num_envs]``:
+            episodes on these go on, or begin.
     """
 
     ids: Int[Array, "steps envs"]
@@ -61,6 +63,7 @@ class Experience(NamedTuple):
     goals: Float[Array, "goals steps envs"]
     length: Int[Array, "steps envs"]
     gamma: Float[Array, ""]
+    next_ids: Int[Array, " envs"]
 
 
 def unchanged(key: PRNGKeyArray, state: Any, experience: Experience) -> Any:

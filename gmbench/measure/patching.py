@@ -156,7 +156,8 @@ def measure(
         whole[name] = patched(name, lambda own, values=values: values)
     written = {}
     for name, values in over_grid(env, own).items():
-        peaks = moves.at(levels.cells, values.shape[1:3]).astype(values.dtype)
+        shape = values.shape[1], values.shape[2]
+        peaks = moves.at(levels.cells, shape).astype(values.dtype)
 
         def write(
             channel: Array, name: str = name, values: Any = values, peaks: Any = peaks

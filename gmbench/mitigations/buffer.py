@@ -3,7 +3,9 @@
 Training alternates between rollouts on *fresh* levels (or edited ones) and rollouts on levels
 that are *replayed* from the buffer. After each rollout every level that was played gets a new
 score, and the buffer keeps the levels of the highest scores, of those it had and those that were
-new. A kept level is replayed with probability
+new. Episodes outlast rollouts: a level on which one goes on is remembered beside the buffer until
+it has ended, or only levels of short episodes would ever be scored. A kept level is replayed with
+probability
 
     P = (1 - staleness) P_S + staleness P_C,   P_S ~ (1 / rank)^(1 / temperature),
 
@@ -30,6 +32,8 @@ FRESH, REPLAY, EDIT = 0, 1, 2
 """What the levels of a rollout are."""
 UNSCORED = -jnp.inf
 """Score of a level on which nothing was seen yet."""
+UNNAMED = -2
+"""Id of an entry that holds no level; steps on levels of nobody's have -1."""
 
 
 class Entries(NamedTuple):
@@ -60,11 +64,12 @@ class Entries(NamedTuple):
 
 
 class State(NamedTuple):
-    """The levels that are kept, those drawn last, and what the next rollout needs to know.
+    """The levels that are kept, those still played, and what the next rollout needs to know.
 
     Attributes:
         kept: the buffer.
-        fresh: the levels drawn or edited last that were not taken into it.
+        fresh: the levels drawn or edited for this rollout; none between rollouts.
+        waiting: levels of earlier rollouts that are not kept, but on which episodes go on.
         clock: rollouts so far.
         named: how many ids were given away.
         kind: of the last rollout's levels.
@@ -72,6 +77,7 @@ class State(NamedTuple):
 
     kept: Entries
     fresh: Entries
+    waiting: Entries
     clock: Int[Array, ""]
     named: Int[Array, ""]
     kind: Int[Array, ""]
@@ -95,6 +101,8 @@ class Config:
     """Levels that are kept."""
     fresh: int = 256
     """Different levels in a rollout that is not a replay."""
+    waiting: int = 1024
+    """Levels remembered beside the buffer while episodes on them go on: at least num_envs."""
     audit: bool = False
     """Solve every fresh level, whatever the score, and log the score's rank correlation with exact
     regret over the buffer. It changes no training."""
@@ -145,13 +153,10 @@ def curriculum(
     replay_by = replay_by or replay_weights
 
     def init(key: PRNGKeyArray, params: EnvParams) -> State:
-        blank = pool.draw(env, params, key, (config.size,))
-        some = jax.tree.map(lambda leaf: leaf[..., : config.fresh], blank)
-        return State(
-            entries(blank, -2 - jnp.arange(config.size, dtype=jnp.int32)),
-            entries(some, -2 - config.size - jnp.arange(config.fresh, dtype=jnp.int32)),
-            *(jnp.int32(0), jnp.int32(0), jnp.int32(FRESH)),
-        )
+        sizes = config.size, config.fresh, config.waiting
+        blank = entries(pool.draw(env, params, key, (1,)), jnp.full(1, UNNAMED, jnp.int32))
+        kept, fresh, waiting = (taken(blank, jnp.zeros(size, jnp.int32)) for size in sizes)
+        return State(kept, fresh, waiting, jnp.int32(0), jnp.int32(0), jnp.int32(FRESH))
 
     def edited(key: PRNGKeyArray, kept: Entries, weights: Array) -> Level:
         key_parents, *each = jax.random.split(key, 1 + edits)
@@ -182,18 +187,30 @@ def curriculum(
             jnp.broadcast_to((kind == REPLAY) | learns_on_fresh, (count,)),
         )
         named = state.named + jnp.where(kind == REPLAY, 0, config.fresh)
-        return drawn, State(state.kept, fresh, state.clock + 1, named, kind)
+        # At the very start levels are drawn twice without a rollout between.
+        left = joined(state.fresh, state.waiting)
+        waiting = settled(left, left.ids >= 0, config.waiting)
+        return drawn, State(state.kept, fresh, waiting, state.clock + 1, named, kind)
 
     def update(key: PRNGKeyArray, state: State, experience: Experience) -> State:
         del key
+        envs = experience.next_ids.shape[0]
+        if envs > config.waiting:
+            raise checks.Refused(
+                f"waiting: {config.waiting} levels, but each of {envs} environments may be on one "
+                f"of its own (allowed: at least {envs})"
+            )
         fresh = state.fresh
         if optimal:
             fresh = fresh._replace(best=optimal_returns(env, fresh.levels, experience.gamma))
-        both = seen(joined(state.kept, fresh), experience, state.clock)
-        scored = jnp.where(both.played == state.clock, score(experience, both), both.score)
-        both = both._replace(score=scored)
-        kept, fresh = chosen(both, config.size)
-        return state._replace(kept=kept, fresh=fresh)
+        every = seen(joined(joined(state.kept, fresh), state.waiting), experience, state.clock)
+        scored = jnp.where(every.played == state.clock, score(experience, every), every.score)
+        every = every._replace(score=scored)
+        kept, stays = chosen(every, config.size)
+        goes_on = jnp.isin(every.ids, experience.next_ids) & (every.ids >= 0)
+        waiting = settled(every, goes_on & ~stays, config.waiting)
+        over = jnp.full(config.fresh, UNNAMED, jnp.int32)  # no episode begins on these any more
+        return state._replace(kept=kept, fresh=entries(fresh.levels, over), waiting=waiting)
 
     def log(state: State, experience: Experience) -> Metrics:
         del experience
@@ -260,8 +277,8 @@ def _normal(logits: Float[Array, " levels"]) -> Float[Array, " levels"]:
 
 def seen(both: Entries, experience: Experience, clock: Int[Array, ""]) -> Entries:
     """Note what a rollout showed of each level: when it was played, and what episodes earned."""
-    _, _, steps = per_level(experience, experience.reward, experience.live, both.ids)
-    ended = experience.ended
+    ended = experience.ended  # by the time limit with a step that is not live any more
+    _, _, steps = per_level(experience, experience.reward, experience.live | ended, both.ids)
     mean, most, number = per_level(experience, experience.discounted, ended, both.ids)
     earned = (experience.goals[0] > 0).astype(jnp.float32)
     share, _, _ = per_level(experience, earned, ended, both.ids)
@@ -278,24 +295,24 @@ def seen(both: Entries, experience: Experience, clock: Int[Array, ""]) -> Entrie
     )
 
 
-def chosen(both: Entries, size: int) -> tuple[Entries, Entries]:
-    """Return the levels of the highest scores, and the others, of whom none was in the buffer.
+def chosen(every: Entries, size: int) -> tuple[Entries, Bool[Array, " levels"]]:
+    """Return the levels of the highest scores, and which they are.
 
-    Of equal scores those that were there already stay.
+    Of equal scores the earlier entries stay.
     """
-    order = jnp.argsort(-both.score, stable=True)
-    kept = taken(both, order[:size])
-    kept = kept._replace(ids=jnp.where(kept.score > UNSCORED, kept.ids, _unnamed(kept.ids)))
-    # What was drawn last stays in its place, less what is kept now: episodes on it may go on.
-    fresh = taken(both, jnp.arange(size, both.ids.shape[0]))
-    moved = jnp.any(fresh.ids[:, None] == kept.ids[None], axis=1)
-    names = jnp.where(moved, _unnamed(fresh.ids) - size, fresh.ids)
-    return kept, fresh._replace(ids=names, score=jnp.where(moved, UNSCORED, fresh.score))
+    order = jnp.argsort(-every.score, stable=True)[:size]
+    kept = taken(every, order)
+    stays = jnp.zeros(every.ids.shape, bool).at[order].set(kept.score > UNSCORED)
+    return kept._replace(ids=jnp.where(kept.score > UNSCORED, kept.ids, UNNAMED)), stays
 
 
-def _unnamed(ids: Int[Array, " levels"]) -> Int[Array, " levels"]:
-    """Return ids that no step has, all different."""
-    return -2 - jnp.arange(ids.shape[0], dtype=ids.dtype)
+def settled(every: Entries, wanted: Bool[Array, " levels"], size: int) -> Entries:
+    """Return the first levels that are wanted, as many as there is room for."""
+    order = jnp.argsort(~wanted, stable=True)[:size]
+    some, held = taken(every, order), wanted[order]
+    return some._replace(
+        ids=jnp.where(held, some.ids, UNNAMED), score=jnp.where(held, some.score, UNSCORED)
+    )
 
 
 def optimal_returns(

@@ -7,7 +7,7 @@ from the agent's own experience.
 """
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from gmbench.core.mitigation import Experience, per_level
 from gmbench.mitigations.buffer import UNSCORED, Entries, Score
@@ -17,19 +17,19 @@ Scores = Float[Array, " levels"]
 
 def absolute_gae(experience: Experience, levels: Entries) -> Scores:
     """Mean size of the advantages (Jiang et al. 2021, 2010.03934, section 3.1: L1 value loss)."""
-    return per_level(experience, jnp.abs(experience.advantage), experience.live, levels.ids)[0]
+    return _live(experience, levels, jnp.abs(experience.advantage))[0]
 
 
 def positive_value_loss(experience: Experience, levels: Entries) -> Scores:
     """Mean of the advantages' positive parts (Jiang et al. 2021, arXiv 2110.02439, section 5)."""
     positive = jnp.maximum(experience.advantage, 0)
-    return per_level(experience, positive, experience.live, levels.ids)[0]
+    return _live(experience, levels, positive)[0]
 
 
 def maxmc(experience: Experience, levels: Entries) -> Scores:
     """Highest return so far, less the mean value (Jiang et al. 2021, 2110.02439, section 5)."""
-    value, _, _ = per_level(experience, experience.value, experience.live, levels.ids)
-    return _once_ended(levels, levels.highest - value)
+    value, any_live = _live(experience, levels, experience.value)
+    return _once_ended(levels, jnp.where(any_live, levels.highest - value, levels.score))
 
 
 def max_latest(experience: Experience, levels: Entries) -> Scores:
@@ -39,9 +39,13 @@ def max_latest(experience: Experience, levels: Entries) -> Scores:
 
 
 def oracle(experience: Experience, levels: Entries) -> Scores:
-    """Exact regret: the optimal return, less the latest; costs a solution of every fresh level."""
+    """Exact regret: the optimal return, less the latest; costs a solution of every fresh level.
+
+    Levels that training began on, before the first rollout, are never solved, and not scored.
+    """
     del experience
-    return _once_ended(levels, levels.best - levels.latest)
+    known = jnp.where(jnp.isnan(levels.best), UNSCORED, levels.best - levels.latest)
+    return _once_ended(levels, known)
 
 
 def learnability(experience: Experience, levels: Entries) -> Scores:
@@ -55,6 +59,14 @@ def least_return(experience: Experience, levels: Entries) -> Scores:
     """The latest return, negated: the adversary of maximin, which only wants the agent to fail."""
     del experience
     return _once_ended(levels, -levels.latest)
+
+
+def _live(
+    experience: Experience, levels: Entries, values: Float[Array, "steps envs"]
+) -> tuple[Scores, Bool[Array, " levels"]]:
+    """Return the mean over live steps, and where there is one; else the level's score stays."""
+    mean, _, number = per_level(experience, values, experience.live, levels.ids)
+    return jnp.where(number > 0, mean, levels.score), number > 0
 
 
 def _once_ended(levels: Entries, score: Scores) -> Scores:

@@ -68,7 +68,8 @@ def experience(ids):
     blank = jnp.zeros(ids.shape, jnp.float32)
     no = jnp.zeros(ids.shape, bool)
     length, gamma = ids.astype(jnp.int32), jnp.float32(0.9)
-    return Experience(ids, no, no, blank, blank, blank, blank, blank, blank[None], length, gamma)
+    told = ids, no, no, blank, blank, blank, blank, blank, blank[None], length, gamma
+    return Experience(*told, next_ids=ids[-1])
 
 
 @pytest.mark.parametrize("seed", range(5))

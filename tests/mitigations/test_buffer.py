@@ -1,5 +1,6 @@
 """The level buffer against a replay in plain Python, and against what is known of exact regret."""
 
+import dataclasses
 import itertools
 
 import jax
@@ -19,18 +20,19 @@ from gmbench.solve.oracle import oracle
 from tests import drawn
 from tests.marks import by_day
 
-ENV = registry.make("CheeseCorner-v0", size=5).env
+TASK = registry.make("CheeseCorner-v0", size=5)
+ENV = TASK.env
 PARAMS = ENV.default_params.override(alpha=0.5)
 STEPS, ENVS, ROLLOUTS = 16, 64, 100
-CONFIG = plr.Config(size=32, fresh=16)
+CONFIG = plr.Config(size=32, fresh=16, waiting=ENVS)
 
 
 def experience(key, ids):
-    """Return random steps on some levels; episodes end on and off."""
+    """Return random steps on some levels; episodes end on and off, some go on."""
     keys = jax.random.split(key, 8)
     shape = (STEPS, ENVS)
     live = jax.random.uniform(keys[4], shape) < 0.9
-    ended = (jax.random.uniform(keys[0], shape) < 0.3) & live
+    ended = jax.random.uniform(keys[0], shape) < 0.3  # by the time limit without a live step
     earned = (jax.random.uniform(keys[1], shape) < 0.5) & ended
     discounted = jnp.round(jax.random.uniform(keys[2], shape), 1) * earned.astype(jnp.float32)
     return Experience(
@@ -45,6 +47,7 @@ def experience(key, ids):
         goals=jnp.stack([earned, ~earned]).astype(jnp.float32),
         length=jnp.ones(shape, jnp.int32),
         gamma=jnp.float32(0.9),
+        next_ids=jax.random.choice(keys[7], ids, (ENVS,)),
     )
 
 
@@ -52,21 +55,26 @@ def played(made, rollouts=ROLLOUTS):
     """Return every state, what was drawn and what was seen, of some rollouts."""
     source = made.levels
 
-    def rollout(state, key):
+    def rollout(carry, key):
+        state, going = carry
         key_draw, key_seen, key_update = jax.random.split(key, 3)
         drawn, before = source.draw(key_draw, state, PARAMS, ENVS)
-        # Episodes outlast rollouts: a few steps are on levels of the rollout before.
-        lasting = jnp.concatenate([drawn.ids, state.kept.ids[:2], state.fresh.ids[:2]])
-        seen = experience(key_seen, jnp.where(lasting >= 0, lasting, drawn.ids[0]))
-        return source.update(key_update, before, seen), (before, drawn, seen)
+        # Episodes outlast rollouts: a part of the steps is on levels on which they went on.
+        seen = experience(key_seen, jnp.concatenate([drawn.ids, going[: ENVS // 2]]))
+        after = source.update(key_update, before, seen), seen.next_ids
+        return after, (before, drawn, seen)
 
     def run(key):
-        key_init, key_run = jax.random.split(key)
-        state = source.init(key_init, PARAMS)
-        return jax.lax.scan(rollout, state, jax.random.split(key_run, rollouts))
+        key_init, key_first, key_run = jax.random.split(key, 3)
+        first, state = source.draw(key_first, source.init(key_init, PARAMS), PARAMS, ENVS)
+        return jax.lax.scan(rollout, (state, first.ids), jax.random.split(key_run, rollouts))
 
-    last, each = jax.jit(run)(jax.random.key(3))
+    (last, _), each = jax.jit(run)(jax.random.key(3))
     return jax.tree.map(np.asarray, (last, each))
+
+
+NOTHING = {"played": 0, "episodes": 0, "solved": 0, "highest": 0, "latest": 0}
+"""What is known of a level at first."""
 
 
 class Reference:
@@ -74,17 +82,11 @@ class Reference:
 
     def __init__(self, score):
         self.score = score
-        self.kept, self.fresh = [], []
+        self.kept, self.others = [], []
 
     def update(self, fresh_ids, clock, seen, best):
         """Tell of one rollout; ``best`` maps ids to optimal returns."""
-        known = {entry["id"]: entry for entry in self.fresh}
-        kept = {entry["id"] for entry in self.kept}
-        self.fresh = [
-            known.get(own) or {"id": own, "episodes": 0, "solved": 0, "highest": 0, "latest": 0}
-            for own in fresh_ids
-            if own not in kept
-        ]
+        self.others += [{"id": own, **NOTHING} for own in fresh_ids]
         steps = {}
         for place in np.ndindex(STEPS, ENVS):
             own = {
@@ -93,19 +95,24 @@ class Reference:
             }
             own["solved"] = seen.goals[0][place] > 0
             steps.setdefault(int(seen.ids[place]), []).append(own)
-        for entry in self.kept + self.fresh:
+        every = self.kept + self.others
+        assert set(steps) <= {entry["id"] for entry in every}
+        for entry in every:
             self._tell(entry, steps.get(entry["id"], []), clock, best)
-        ranked = sorted(
-            (e for e in self.kept + self.fresh if "score" in e), key=lambda e: -e["score"]
-        )
-        self.kept = ranked[: CONFIG.size]
-        names = {entry["id"] for entry in self.kept}
-        self.fresh = [entry for entry in self.fresh if entry["id"] not in names]
+        ranked = sorted((e for e in every if "score" in e), key=lambda e: -e["score"])
+        self.settle(every, [entry["id"] for entry in ranked[: CONFIG.size]], seen)
+        return every
+
+    def settle(self, every, kept, seen):
+        """Keep some; of the others remember those on which episodes go on."""
+        self.kept = [entry for entry in every if entry["id"] in kept]
+        going = set(seen.next_ids.tolist())
+        self.others = [e for e in every if e["id"] not in kept and e["id"] in going]
 
     def _tell(self, entry, steps, clock, best):
         live = [own for own in steps if own["live"]]
         ended = [own for own in steps if own["ended"]]
-        if live:
+        if live or ended:
             entry["played"] = clock
         if ended:
             returns = [own["discounted"] for own in ended]
@@ -115,7 +122,7 @@ class Reference:
             entry["episodes"] += len(ended)
             entry["solved"] += sum(own["solved"] for own in ended)
         entry["best"] = best.get(entry["id"], entry.get("best"))
-        found = self.score(entry, live)
+        found = self.score(entry, live, clock)
         if found is not None:
             entry["score"] = np.float32(found)
 
@@ -138,13 +145,18 @@ def test_levels_and_scores_are_those_of_a_replay_in_python(name):
     """Of a hundred thousand steps; which of equally good levels stays is left open."""
     assert set(BY_HAND) == set(SCORES)
 
-    def score(entry, live):
-        told = live and (entry["episodes"] or name in FROM_STEPS)
+    def score(entry, live, clock):
+        told = (live or entry["played"] == clock) and (entry["episodes"] or name in FROM_STEPS)
+        told = told and (name != "oracle" or entry["best"] is not None)
+        if name in (*FROM_STEPS, "maxmc") and not live:
+            return entry.get("score")
         return BY_HAND[name](entry, live) if told else None
 
-    made = plr.plr(ENV, plr.Config(size=32, fresh=16, score=name), robust=True)
+    made = plr.plr(ENV, dataclasses.replace(CONFIG, score=name), robust=True)
     last, (before, _, seen) = played(made)
     reference, entered = Reference(score), 0
+    # The first levels were drawn before the first rollout, and are played on in it.
+    reference.others = [{"id": own, **NOTHING} for own in range(CONFIG.fresh)]
     for number in range(ROLLOUTS):
         state = jax.tree.map(lambda leaf, n=number: leaf[n], before)
         own = jax.tree.map(lambda leaf, n=number: leaf[n], seen)
@@ -154,16 +166,18 @@ def test_levels_and_scores_are_those_of_a_replay_in_python(name):
         levels = jax.tree.map(jnp.asarray, state.fresh.levels)
         best = dict(zip(state.fresh.ids.tolist(), np.asarray(_best(levels)).tolist(), strict=True))
         fresh_ids = [int(i) for i in state.fresh.ids if i >= 0]
-        reference.update(fresh_ids, int(state.clock), own, best)
+        every = reference.update(fresh_ids, int(state.clock), own, best)
         found = {int(i): s for i, s in zip(after.kept.ids, after.kept.score, strict=True) if i >= 0}
         expected = sorted((entry["score"] for entry in reference.kept), reverse=True)
         np.testing.assert_allclose(sorted(found.values(), reverse=True), expected, atol=2e-6)
         # Follow its choice among equals, and go on.
-        names = {entry["id"]: entry for entry in reference.kept + reference.fresh}
+        names = {entry["id"]: entry for entry in every}
         assert set(found) <= set(names)
         entered += len(set(found) - {int(i) for i in state.kept.ids})
-        reference.kept = [names[own] for own in found]
-        reference.fresh = [e for own, e in names.items() if own not in found]
+        reference.settle(every, list(found), own)
+        waits = [int(i) for i in after.waiting.ids if i >= 0] if number + 1 < ROLLOUTS else None
+        if waits is not None:
+            assert sorted(waits) == sorted(entry["id"] for entry in reference.others)
         for own, place in zip(after.kept.ids.tolist(), range(CONFIG.size), strict=True):
             if own >= 0:
                 assert names[own]["played"] == after.kept.played[place]
@@ -180,7 +194,7 @@ def test_what_is_drawn_is_fresh_or_kept():
     made = plr.plr(ENV, CONFIG, robust=True)
     _, (before, drawn, _) = played(made)
     assert set(before.kind) == {buffer.FRESH, buffer.REPLAY}
-    named = 0
+    named = CONFIG.fresh  # the first ones were drawn before the first rollout
     for number, kind in enumerate(before.kind):
         ids, kept = drawn.ids[number], set(before.kept.ids[number].tolist())
         assert (drawn.learn[number] == (kind == buffer.REPLAY)).all()
@@ -279,7 +293,7 @@ def test_rank_correlation_is_spearmans():
 @pytest.mark.nightly
 def test_an_audit_tells_how_a_score_ranks_and_changes_nothing_else():
     plain, audited = (
-        plr.plr(ENV, plr.Config(size=32, fresh=16, score="max_latest", audit=audit), robust=True)
+        plr.plr(ENV, dataclasses.replace(CONFIG, audit=audit), robust=True)
         for audit in (False, True)
     )
     (one, _), (other, (_, _, seen)) = played(plain, 20), played(audited, 20)
@@ -296,7 +310,7 @@ def test_an_audit_tells_how_a_score_ranks_and_changes_nothing_else():
 
 def test_accel_edits_what_was_just_replayed():
     accel = registry.make_mitigation("accel")
-    made = accel.make(ENV, accel.config(size=32, fresh=16, replay=0.5, edits=2))
+    made = accel.make(ENV, accel.config(size=32, fresh=16, waiting=ENVS, replay=0.5, edits=2))
     _, (before, drawn, _) = played(made, 40)
     kinds = before.kind.tolist()
     assert set(kinds) == {buffer.FRESH, buffer.REPLAY, buffer.EDIT}
@@ -347,3 +361,27 @@ def test_exact_regret_is_refused_where_no_optimum_is_known():
         recipe.make(env, recipe.config(score="oracle"))
     with pytest.raises(Refused, match=r"audit: True needs .* MonsterGridworld has none"):
         recipe.make(env, recipe.config(audit=True))
+
+
+def test_every_episode_that_ends_is_told_of_however_long_it_was(trained):
+    """Over rollouts as well: robust PLR waits until half of its buffer is full, and learns nothing.
+
+    Each episode ends on a level that is kept, or still waits for another episode's end.
+    """
+    recipe = registry.make_mitigation("robust_plr")
+    made = recipe.make(TASK.env, recipe.config(size=512, fresh=8, waiting=8))
+    _, after, metrics = trained(made, updates=12, num_steps=4, params={"horizon": 25})
+    source = after.curriculum.source
+    assert float(metrics["length"].mean()) > 3 * 4
+    held = (np.asarray(source.kept.episodes), np.asarray(source.waiting.episodes))
+    named = (np.asarray(source.kept.ids) >= 0, np.asarray(source.waiting.ids) >= 0)
+    told = sum(float(each[own].sum()) for each, own in zip(held, named, strict=True))
+    assert told == metrics["episodes"].sum() > 10
+    assert not metrics["mitigation/learned"].any()
+
+
+def test_too_little_room_to_wait_is_refused(trained):
+    recipe = registry.make_mitigation("plr")
+    made = recipe.make(TASK.env, recipe.config(size=16, fresh=8, waiting=4))
+    with pytest.raises(Refused, match="waiting: 4 levels, but each of 8 environments"):
+        trained(made)
