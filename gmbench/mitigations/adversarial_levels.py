@@ -29,7 +29,8 @@ from gmbench.core.mitigation import Drawn, Experience, LevelSource, Metrics, Mit
 from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
 from gmbench.measure import exact
-from gmbench.mitigations.buffer import joined, mutated, need_optimum, optimal_returns, taken
+from gmbench.mitigations.buffer import mutated, need_optimum, optimal_returns
+from gmbench.mitigations.entries import joined, taken
 
 
 @dataclasses.dataclass(frozen=True)

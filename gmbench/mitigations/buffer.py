@@ -25,42 +25,22 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from gmbench.core import checks, pool
 from gmbench.core.env import Environment, Level
-from gmbench.core.mitigation import Drawn, Experience, LevelSource, Metrics, Mitigation, per_level
+from gmbench.core.mitigation import Drawn, Experience, LevelSource, Metrics, Mitigation
 from gmbench.core.params import EnvParams
+from gmbench.mitigations.entries import (
+    UNNAMED,
+    UNSCORED,
+    Entries,
+    chosen,
+    joined,
+    seen,
+    settled,
+    taken,
+    unseen,
+)
 
 FRESH, REPLAY, EDIT = 0, 1, 2
 """What the levels of a rollout are."""
-UNSCORED = -jnp.inf
-"""Score of a level on which nothing was seen yet."""
-UNNAMED = -2
-"""Id of an entry that holds no level; steps on levels of nobody's have -1."""
-
-
-class Entries(NamedTuple):
-    """Levels and what is known of them.
-
-    Attributes:
-        levels: on the trailing axis.
-        ids: by which steps name them; negative for none.
-        score: :data:`UNSCORED` before any.
-        played: the rollout in which they were last played.
-        highest: the largest discounted return of an episode, 0 before any.
-        latest: the mean discounted return of the episodes that ended in the last rollout in which
-            any did.
-        episodes: how many ended.
-        solved: in how many of them the intended goal was earned.
-        best: the optimal discounted return; NaN where nobody asked.
-    """
-
-    levels: Level
-    ids: Int[Array, " levels"]
-    score: Float[Array, " levels"]
-    played: Int[Array, " levels"]
-    highest: Float[Array, " levels"]
-    latest: Float[Array, " levels"]
-    episodes: Float[Array, " levels"]
-    solved: Float[Array, " levels"]
-    best: Float[Array, " levels"]
 
 
 class State(NamedTuple):
@@ -154,7 +134,7 @@ def curriculum(
 
     def init(key: PRNGKeyArray, params: EnvParams) -> State:
         sizes = config.size, config.fresh, config.waiting
-        blank = entries(pool.draw(env, params, key, (1,)), jnp.full(1, UNNAMED, jnp.int32))
+        blank = unseen(pool.draw(env, params, key, (1,)), jnp.full(1, UNNAMED, jnp.int32))
         kept, fresh, waiting = (taken(blank, jnp.zeros(size, jnp.int32)) for size in sizes)
         return State(kept, fresh, waiting, jnp.int32(0), jnp.int32(0), jnp.int32(FRESH))
 
@@ -176,7 +156,7 @@ def curriculum(
         if edits:
             levels = _where(kind == EDIT, edited(key_edits, state.kept, weights), levels)
         ids = state.named + jnp.arange(config.fresh, dtype=jnp.int32)
-        fresh = _where(kind == REPLAY, state.fresh, entries(levels, ids))
+        fresh = _where(kind == REPLAY, state.fresh, unseen(levels, ids))
         again = _drawn(key_place, weights, count)
         in_turn = config.size + jnp.arange(count, dtype=jnp.int32) % config.fresh
         place = jnp.where(kind == REPLAY, again, in_turn)
@@ -210,7 +190,7 @@ def curriculum(
         goes_on = jnp.isin(every.ids, experience.next_ids) & (every.ids >= 0)
         waiting = settled(every, goes_on & ~stays, config.waiting)
         over = jnp.full(config.fresh, UNNAMED, jnp.int32)  # no episode begins on these any more
-        return state._replace(kept=kept, fresh=entries(fresh.levels, over), waiting=waiting)
+        return state._replace(kept=kept, fresh=unseen(fresh.levels, over), waiting=waiting)
 
     def log(state: State, experience: Experience) -> Metrics:
         del experience
@@ -242,22 +222,6 @@ def need_optimum(env: Environment[Any, Any], said: str, allowed: Iterable[str]) 
         )
 
 
-def entries(levels: Level, ids: Int[Array, " levels"]) -> Entries:
-    """Return levels of which nothing is known."""
-    nothing = jnp.zeros(ids.shape, jnp.float32)
-    return Entries(
-        levels=levels,
-        ids=ids,
-        score=jnp.full(ids.shape, UNSCORED, jnp.float32),
-        played=jnp.zeros(ids.shape, jnp.int32),
-        highest=nothing,
-        latest=nothing,
-        episodes=nothing,
-        solved=nothing,
-        best=jnp.full(ids.shape, jnp.nan, jnp.float32),
-    )
-
-
 def replay_weights(kept: Entries, clock: Int[Array, ""], config: Config) -> Float[Array, " levels"]:
     """Return the probability with which each kept level is replayed; 0 where there is none."""
     full = kept.ids >= 0
@@ -273,46 +237,6 @@ def replay_weights(kept: Entries, clock: Int[Array, ""], config: Config) -> Floa
 def _normal(logits: Float[Array, " levels"]) -> Float[Array, " levels"]:
     """Return the softmax, 0 throughout if nothing can be chosen."""
     return jnp.where(jnp.any(jnp.isfinite(logits)), jax.nn.softmax(logits), 0)
-
-
-def seen(both: Entries, experience: Experience, clock: Int[Array, ""]) -> Entries:
-    """Note what a rollout showed of each level: when it was played, and what episodes earned."""
-    ended = experience.ended  # by the time limit with a step that is not live any more
-    _, _, steps = per_level(experience, experience.reward, experience.live | ended, both.ids)
-    mean, most, number = per_level(experience, experience.discounted, ended, both.ids)
-    earned = (experience.goals[0] > 0).astype(jnp.float32)
-    share, _, _ = per_level(experience, earned, ended, both.ids)
-    any_ended, count = number > 0, number.astype(jnp.float32)
-    first = both.episodes == 0
-    return both._replace(
-        played=jnp.where(steps > 0, clock, both.played),
-        highest=jnp.where(
-            any_ended, jnp.where(first, most, jnp.maximum(most, both.highest)), both.highest
-        ),
-        latest=jnp.where(any_ended, mean, both.latest),
-        episodes=both.episodes + count,
-        solved=both.solved + share * count,
-    )
-
-
-def chosen(every: Entries, size: int) -> tuple[Entries, Bool[Array, " levels"]]:
-    """Return the levels of the highest scores, and which they are.
-
-    Of equal scores the earlier entries stay.
-    """
-    order = jnp.argsort(-every.score, stable=True)[:size]
-    kept = taken(every, order)
-    stays = jnp.zeros(every.ids.shape, bool).at[order].set(kept.score > UNSCORED)
-    return kept._replace(ids=jnp.where(kept.score > UNSCORED, kept.ids, UNNAMED)), stays
-
-
-def settled(every: Entries, wanted: Bool[Array, " levels"], size: int) -> Entries:
-    """Return the first levels that are wanted, as many as there is room for."""
-    order = jnp.argsort(~wanted, stable=True)[:size]
-    some, held = taken(every, order), wanted[order]
-    return some._replace(
-        ids=jnp.where(held, some.ids, UNNAMED), score=jnp.where(held, some.score, UNSCORED)
-    )
 
 
 def optimal_returns(
@@ -363,16 +287,6 @@ def mutated(env: Environment[Any, Any], each: Iterable[PRNGKeyArray], levels: Le
     for own in each:
         levels = pool.over_envs(env.mutate)(jax.random.split(own, count), levels)
     return levels
-
-
-def joined(one: Any, other: Any) -> Any:
-    """Join levels, or entries, along the trailing axis."""
-    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=-1), one, other)
-
-
-def taken(levels: Any, places: Int[Array, " some"]) -> Any:
-    """Return the levels, or entries, at some places."""
-    return jax.tree.map(lambda leaf: leaf[..., places], levels)
 
 
 def _where(condition: Bool[Array, ""], one: Any, other: Any) -> Any:

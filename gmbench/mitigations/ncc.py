@@ -27,6 +27,7 @@ from gmbench.core import checks, registry
 from gmbench.core.env import Environment
 from gmbench.core.mitigation import Experience, Mitigation, Recipe
 from gmbench.mitigations import buffer
+from gmbench.mitigations.entries import UNSCORED, Entries
 from gmbench.mitigations.scores import learnability
 
 
@@ -51,22 +52,18 @@ class Config(buffer.Config):
             raise checks.Refused(f"staleness: {self.staleness}, but ncc allows 0 only")
 
 
-def distribution(
-    kept: buffer.Entries, clock: Array, config: buffer.Config
-) -> Float[Array, " levels"]:
+def distribution(kept: Entries, clock: Array, config: buffer.Config) -> Float[Array, " levels"]:
     """Return y: the softmax of the scores over tau; 0 where there is no level."""
     del clock
     logits = jnp.where(kept.ids >= 0, kept.score / config.temperature, -jnp.inf)
     return jnp.where(jnp.any(kept.ids >= 0), jax.nn.softmax(logits), 0)
 
 
-def moved(
-    config: Config, experience: Experience, levels: buffer.Entries
-) -> Float[Array, " levels"]:
+def moved(config: Config, experience: Experience, levels: Entries) -> Float[Array, " levels"]:
     """Return the scores after a step towards what was just seen."""
     now, before = learnability(experience, levels), levels.score
     mean = (1 - config.rate) * before + config.rate * now
-    return jnp.where(before > buffer.UNSCORED, mean, now)
+    return jnp.where(before > UNSCORED, mean, now)
 
 
 def ncc(env: Environment[Any, Any], config: Config) -> Mitigation:

@@ -18,9 +18,10 @@ from gmbench.core import registry
 from gmbench.core.env import Environment
 from gmbench.core.mitigation import Experience, Mitigation, Recipe
 from gmbench.mitigations import buffer
+from gmbench.mitigations.entries import Entries
 
 
-def nearest(levels: buffer.Entries) -> Float[Array, " levels"]:
+def nearest(levels: Entries) -> Float[Array, " levels"]:
     """Return how far each level is from the nearest other, 0 to 1; 0 where there is no other."""
     parts = [leaf.reshape(-1, leaf.shape[-1]) for leaf in jax.tree.leaves(levels.levels)]
     differ = [jnp.sum(part[:, None] != part[:, :, None], axis=0) for part in parts]
@@ -30,7 +31,7 @@ def nearest(levels: buffer.Entries) -> Float[Array, " levels"]:
     return jnp.where(jnp.any(other, axis=1), jnp.min(share, axis=1, where=other, initial=1), 0)
 
 
-def score(experience: Experience, levels: buffer.Entries) -> Float[Array, " levels"]:
+def score(experience: Experience, levels: Entries) -> Float[Array, " levels"]:
     """Return the distance to the nearest other level."""
     del experience
     return nearest(levels)

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from gmbench.core.mitigation import Experience, per_level
-from gmbench.mitigations.buffer import UNSCORED, Entries, Score
+from gmbench.mitigations.buffer import Score
+from gmbench.mitigations.entries import UNSCORED, Entries
 
 Scores = Float[Array, " levels"]
 

@@ -140,5 +140,6 @@ def test_episodes_are_those_of_levels_as_in_training():
     first = episodes.observations[0, 0, 0, plane]
     assert np.mean(first) > 0.9  # the cheese lies in the corner
     assert np.all(episodes.live[0])
+    assert not np.any(episodes.live[-1])  # the time limit is 40 steps
     assert np.all(np.diff(episodes.live.astype(int), axis=0) <= 0)
     assert np.all(episodes.paid[~np.broadcast_to(episodes.live[:, None], episodes.paid.shape)] == 0)

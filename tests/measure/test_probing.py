@@ -71,6 +71,16 @@ def test_a_decoy_is_not_found(cornered):
     assert best < 0.1
 
 
+def test_noise_says_nothing_of_other_levels():
+    """With more channels than cells to fit to, any labels can be fitted, and none predicted."""
+    random = np.random.default_rng(0)
+    layer = random.normal(size=(80, 5, 5, 4)).astype(np.float32)
+    labels = random.integers(0, 2, (5, 5, 4)).astype(np.int8)
+    assert probe.scores(layer, {"end": labels})["end"] < 0.75
+    twice = np.concatenate([layer[..., :2]] * 2, -1), np.concatenate([labels[..., :2]] * 2, -1)
+    assert probe.scores(twice[0], {"end": twice[1]})["end"] == 1
+
+
 def test_layers_over_the_grid_are_told_by_their_shape():
     shapes = {"conv": (3, 5, 5, 2), "dense": (64, 2), "odd": (5, 5, 2)}
     found = probing.over_grid(ENV, {name: jnp.zeros(shape) for name, shape in shapes.items()})

@@ -9,7 +9,8 @@ from gmbench.core import pool, registry
 from gmbench.core.checks import Refused
 from gmbench.core.mitigation import Experience
 from gmbench.core.policy import uniform
-from gmbench.mitigations import adversarial_levels, buffer, ncc
+from gmbench.mitigations import adversarial_levels, ncc
+from gmbench.mitigations.entries import joined, unseen
 from gmbench.mitigations.scores import learnability
 from gmbench.solve.oracle import oracle
 from tests import drawn, made_up
@@ -94,7 +95,7 @@ def test_the_worst_levels_are_kept_and_trained_on():
         _, proposed = mitigation.levels.draw(key_draw, state, PARAMS, 32)
         kept = mitigation.levels.consult(key, proposed, policy, GAMMA)
         played, _ = mitigation.levels.draw(key_again, kept, PARAMS, 400)
-        both = buffer.joined(proposed.kept, proposed.proposed)
+        both = joined(proposed.kept, proposed.proposed)
         every = adversarial_levels.regret(ENV, policy, both, GAMMA)
         again = adversarial_levels.regret(ENV, policy, kept.kept, GAMMA)
         return kept, played, every, again, mitigation.log(kept, EMPTY)
@@ -126,7 +127,7 @@ def test_the_running_mean_is_mirror_ascent_on_learnability_and_entropy():
     config = ncc.Config(size=4, fresh=4, rate=0.3, temperature=0.1)
     rng = np.random.default_rng(2)
     levels = drawn.levels(ENV, PARAMS, 1, 4)
-    entries = buffer.entries(levels, jnp.arange(4, dtype=jnp.int32))
+    entries = unseen(levels, jnp.arange(4, dtype=jnp.int32))
     mitigation = ncc.ncc(ENV, config)
     assert mitigation.levels.rests is False
 
@@ -146,7 +147,7 @@ def test_the_running_mean_is_mirror_ascent_on_learnability_and_entropy():
 
 def test_a_level_seen_for_the_first_time_has_the_score_it_shows():
     levels = drawn.levels(ENV, PARAMS, 1, 3)
-    entries = buffer.entries(levels, jnp.array([0, 1, -2]))
+    entries = unseen(levels, jnp.array([0, 1, -2]))
     entries = entries._replace(episodes=jnp.array([4.0, 2.0, 0.0]), solved=jnp.array([1.0, 2, 0]))
     config = ncc.Config(size=3, fresh=3)
     found = ncc.moved(config, EMPTY, entries)

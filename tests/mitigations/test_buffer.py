@@ -15,6 +15,7 @@ from gmbench.core.mitigation import Experience
 from gmbench.core.policy import uniform
 from gmbench.measure import rollouts
 from gmbench.mitigations import buffer, plr
+from gmbench.mitigations.entries import unseen
 from gmbench.mitigations.scores import SCORES
 from gmbench.solve.oracle import oracle
 from tests import drawn
@@ -211,7 +212,7 @@ def test_what_is_drawn_is_fresh_or_kept():
 def entries_of(scores, played):
     levels = drawn.levels(ENV, PARAMS, 0, len(scores))
     ids = jnp.where(jnp.isfinite(jnp.asarray(scores)), jnp.arange(len(scores)), -5)
-    kept = buffer.entries(levels, ids.astype(jnp.int32))
+    kept = unseen(levels, ids.astype(jnp.int32))
     return kept._replace(
         score=jnp.asarray(scores, jnp.float32), played=jnp.asarray(played, jnp.int32)
     )

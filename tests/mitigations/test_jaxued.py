@@ -13,6 +13,7 @@ import pytest
 
 from gmbench.core import pool, registry
 from gmbench.mitigations import buffer
+from gmbench.mitigations.entries import chosen, joined, unseen
 
 SIZE = 12
 ENV = registry.make("CheeseCorner-v0", size=5).env
@@ -33,7 +34,7 @@ def sampler(monkeypatch):
 
 def entries(count):
     levels = jax.jit(lambda key: pool.draw(ENV, ENV.default_params, key, (count,)))
-    return buffer.entries(levels(jax.random.key(0)), jnp.arange(count, dtype=jnp.int32))
+    return unseen(levels(jax.random.key(0)), jnp.arange(count, dtype=jnp.int32))
 
 
 @pytest.mark.parametrize("full", [SIZE, 5])
@@ -65,5 +66,5 @@ def test_the_same_levels_are_kept(sampler):
     kept = jax.tree.map(lambda leaf: leaf[..., :SIZE], every)
     for first in range(SIZE, 60, SIZE):
         fresh = jax.tree.map(lambda leaf, at=first: leaf[..., at : at + SIZE], every)
-        kept, _ = buffer.chosen(buffer.joined(kept, fresh), SIZE)
+        kept, _ = chosen(joined(kept, fresh), SIZE)
     assert set(np.asarray(kept.ids).tolist()) == set(np.asarray(inserted()).tolist())

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from gmbench.core import pool, registry
 from gmbench.core.checks import Refused
 from gmbench.core.mitigation import Drawn, Experience, LevelSource, Mitigation
-from gmbench.mitigations import augment, buffer, novelty
+from gmbench.mitigations import augment, novelty
+from gmbench.mitigations.entries import unseen
 from gmbench.runs.program import Program
 from gmbench.runs.spec import RunSpec, check
 from tests import drawn, made_up
@@ -170,7 +171,7 @@ def test_learning_stops_after_rollouts_in_a_row_and_for_good():
 
 def test_novelty_is_the_distance_to_the_nearest_other_level():
     levels = drawn.levels(ENV, PARAMS, 0, 6)
-    entries = buffer.entries(levels, jnp.array([0, 1, -2, 3, 4, 5]))
+    entries = unseen(levels, jnp.array([0, 1, -2, 3, 4, 5]))
     found = np.asarray(jax.jit(novelty.nearest)(entries))
     leaves = [np.asarray(leaf).reshape(-1, 6) for leaf in jax.tree.leaves(levels)]
     flat = np.concatenate([leaf.astype(int) for leaf in leaves])
@@ -178,7 +179,7 @@ def test_novelty_is_the_distance_to_the_nearest_other_level():
     for own in range(6):
         expected = min((flat[:, own] != flat[:, other]).mean() for other in named if other != own)
         assert found[own] == pytest.approx(expected)
-    alone = buffer.entries(levels, jnp.array([0, -1, -2, -3, -4, -5]))
+    alone = unseen(levels, jnp.array([0, -1, -2, -3, -4, -5]))
     assert jax.jit(novelty.nearest)(alone)[0] == 0
 
 
