@@ -136,16 +136,17 @@ def auroc(
     Ties count half. The interval is method 5 of Newcombe 2006 (Statistics in Medicine 25, 559),
     which has a width at 1 as well.
     """
-    won = pairs = 0.0
+    won, pairs, ill, well = 0.0, 0, 0, 0
     for group in np.unique(groups):
         here = groups == group
         high, low = said[here & bad], said[here & ~bad]
-        won += np.sum(high[:, None] > low[None]) + np.sum(high[:, None] == low[None]) / 2
-        pairs += high.size * low.size
+        if high.size and low.size:
+            won += np.sum(high[:, None] > low[None]) + np.sum(high[:, None] == low[None]) / 2
+            pairs, ill, well = pairs + high.size * low.size, ill + high.size, well + low.size
     if not pairs:
         return math.nan, (math.nan, math.nan)
     area = float(won / pairs)
-    return area, _newcombe(area, int(np.sum(bad)), int(np.sum(~bad)))
+    return area, _newcombe(area, ill, well)
 
 
 def _newcombe(area: float, bad: int, good: int) -> tuple[float, float]:

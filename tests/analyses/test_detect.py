@@ -57,7 +57,8 @@ def test_who_tells_and_who_does_not():
     assert all(cell.startswith("1.00 [") for cell in (probe.cells[1], probe.cells[3]))
     assert prior.cells[1].startswith("0.50 [")
     assert probe.cells[2] == "-"  # one architecture: nothing to hold out
-    assert probe.cells[5] == "0.00"
+    assert probe.cells[4] == "-"  # whoever is trained alike does alike
+    assert probe.cells[6] == "0.00"
 
 
 def test_numbers_that_say_nothing():
