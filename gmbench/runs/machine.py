@@ -38,6 +38,12 @@ def use_cores(count: int) -> None:
             jax.config.update("jax_num_cpu_devices", count)
 
 
+def devices_here(asked: int) -> None:
+    """Refuse more devices than there are, counting those of all processes that share a run."""
+    if asked > (here := len(jax.devices())):
+        raise checks.Refused(f"devices: {asked} are asked for, {here} are here")
+
+
 def compiling() -> None:
     """Refuse to work where JAX is set to compile nothing.
 

@@ -30,7 +30,7 @@ from gmbench.runs.compiled import (
     stacked,
     starting,
 )
-from gmbench.runs.machine import processor, undefined_is_nan
+from gmbench.runs.machine import devices_here, processor, undefined_is_nan
 from gmbench.runs.spec import Plan
 
 
@@ -55,8 +55,7 @@ class Program:
                 f"{len(here)}; processes share one run by --config devices={len(here)}"
             )
         for asked in (copies, devices or 1):
-            if asked > len(here):
-                raise checks.Refused(f"devices: {asked} are asked for, {len(here)} are here")
+            devices_here(asked)
         count = min(max(1, (devices or len(here)) // copies), len(self.plans))
         mesh = np.array(here[: count * copies]).reshape(count, copies)
         self.lanes = self.plans + [self.first] * (-len(self.plans) % count)

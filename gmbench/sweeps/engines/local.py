@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from gmbench.core import checks, registry
+from gmbench.runs.machine import devices_here, use_cores
 from gmbench.sweeps.engines import Tick
 from gmbench.sweeps.worker import work
 
@@ -27,7 +28,9 @@ class Local:
 @registry.engine("local")
 def connect(options: Mapping[str, str], devices: int | None) -> Local:
     """Return the engine; it has no options."""
-    del devices
+    if devices is not None:
+        use_cores(devices)
+        devices_here(devices)
     for option in options:
         checks.known("engine option", option, [])
     return Local()
