@@ -182,6 +182,7 @@ class Group:
         made = provenance()
         watch(Progress(label, len(distributions), len(distributions) + 1))
         stages = trained.of_group(self.plans, weights, results) if results else []
+        kept = moments.of_group(self.work, weights) if results else []
         for index, plan in enumerate(self.plans):
             if (self.folder / plan.spec.name).exists():
                 continue  # finished before the group was interrupted
@@ -202,8 +203,8 @@ class Group:
                 diverged=Diverged(failed) if failed else None,
             )
             text = "".join(json.dumps(line) + "\n" for line in logged.lines(plan, metrics, index))
-            kept = {} if failed else moments.of_group(self.work, weights, index)
-            contents = {"metrics.jsonl": text.encode(), **found, **kept}
+            past = {} if failed else moments.files_of(kept, index)
+            contents = {"metrics.jsonl": text.encode(), **found, **past}
             store.save_run(self.folder, told, contents, self.work)
         watch(Progress(label, len(distributions) + 1, len(distributions) + 1))
 

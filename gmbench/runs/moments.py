@@ -4,6 +4,8 @@ The training is cut into equal parts; at the end of each the weights are kept, t
 agent itself. Nothing else depends on them.
 """
 
+import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,24 +44,29 @@ def keep(work: Path, steps: int, weights: Any) -> None:
     files.write_checked(work / WORK.format(steps=steps), arrays.encode(weights))
 
 
-def of_group(work: Path, like: Any, run: int) -> dict[str, bytes]:
-    """Return the files of one run of a group, by name.
+def of_group(work: Path, like: Any) -> list[Moment]:
+    """Return the moments of a group, in order, with a leading axis of runs.
 
     Args:
         work: the group's folder.
         like: the weights of its finished agents.
-        run: place of the run.
 
     Raises:
         Refused: for a damaged file.
     """
-    found = {}
-    for steps in _steps(work.glob(WORK.format(steps="*"))):
-        data = files.read_checked(work / WORK.format(steps=steps), "moment")
-        weights = arrays.decode(data, like, f"moment {steps}")
-        mine = jax.tree.map(lambda leaf: leaf[run], weights)
-        found[KEPT.format(steps=steps)] = arrays.encode(mine)
-    return found
+    read = functools.partial(files.read_checked, field="moment")
+    return [
+        Moment(steps, arrays.decode(read(work / WORK.format(steps=steps)), like, f"moment {steps}"))
+        for steps in _steps(work.glob(WORK.format(steps="*")))
+    ]
+
+
+def files_of(moments: Sequence[Moment], run: int) -> dict[str, bytes]:
+    """Return the files of one run of a group, by name."""
+    return {
+        KEPT.format(steps=steps): arrays.encode(jax.tree.map(lambda leaf: leaf[run], weights))
+        for steps, weights in moments
+    }
 
 
 def of_run(run: store.Run, like: Any) -> list[Moment]:
