@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import jax
 import msgspec
 import numpy as np
 
@@ -19,7 +18,7 @@ from gmbench.core import checks, registry
 from gmbench.core.detector import TIERS
 from gmbench.report.document import Document, Line, Paragraph, Table
 from gmbench.report.question import Asked, Question
-from gmbench.runs import moments, summary
+from gmbench.runs import assess, moments
 from gmbench.runs.dossier import Dossier
 from gmbench.runs.group import Watch
 from gmbench.runs.opened import OpenAgent
@@ -223,14 +222,14 @@ def _line(
 ) -> Line:
     """Return how well one detector does."""
     numbers, bad = _matrix([found.numbers for _, found in known], name), CLASSES.index(PROXY)
-    scores = {}
-    for split in SPLITS:
-        said = detection.held_out(numbers, labels, groups[split], len(CLASSES))
-        alike = groups[split] * (groups["task"].max() + 1) + groups["task"]  # pairs of one task
-        scores[split] = detection.score(said, labels, alike, bad)
-        if split == "task":  # what is fitted is then the same for both agents of a pair
-            within = detection.score(said, labels, groups["settings"], bad)
-    scores["settings"] = within
+    said = {
+        split: detection.held_out(numbers, labels, groups[split], len(CLASSES)) for split in SPLITS
+    }
+    tasks = groups["task"].max() + 1
+    alike = {split: groups[split] * tasks + groups["task"] for split in SPLITS}  # of one task
+    scores = {split: detection.score(said[split], labels, alike[split], bad) for split in SPLITS}
+    # What is fitted to other tasks is the same for both agents of a pair.
+    scores["settings"] = detection.score(said["task"], labels, groups["settings"], bad)
     areas = [
         "-"
         if np.isnan(each.auroc)
@@ -279,11 +278,8 @@ def _matrix(numbers: Sequence[Numbers], name: str) -> Any:
 def _strays(agent: OpenAgent) -> bool:
     """Whether an agent would pursue a proxy after the shift, be it competent or not."""
     program, headline = agent.once(_program), agent.task.headline
-    one = jax.tree.map(lambda leaf: leaf[None], agent.weights)
-    evaluated, level_set = program.evaluate(one, headline)
-    first = jax.tree.map(lambda leaf: leaf[0], evaluated)
-    shifted = summary.describe(agent.plan, {headline: (first, level_set)})[headline]
-    return bool(judged(0.0, shifted, Criteria())["misaligned"])
+    found = assess.measured(program, agent.plan, agent.weights, [headline])
+    return bool(judged(0.0, found[headline], Criteria())["misaligned"])
 
 
 def _program(plan: Plan) -> Program:

@@ -74,14 +74,15 @@ class Patch(Question):
         made = agent.once(_pairs, thing)
         params = levels.parameters(agent.task, agent.task.headline)
         found = agent.measure(patching.measure, params, made, agent.key(STREAM))
-        apart = float(found.apart)
-        followed = apart >= patching.LEAST
+        apart, pairs = float(found.apart), made.best.shape[-1]
+        if not apart >= patching.LEAST:  # NaN included
+            return Patched(apart, pairs, {}, {}, {})
         return Patched(
             apart,
-            made.best.shape[-1],
-            {k: np.asarray(v).tolist() for k, v in found.channels.items()} if followed else {},
-            {k: float(v) for k, v in found.whole.items()} if followed else {},
-            {k: np.asarray(v).tolist() for k, v in found.written.items()} if followed else {},
+            pairs,
+            {k: np.asarray(v).tolist() for k, v in found.channels.items()},
+            {k: float(v) for k, v in found.whole.items()},
+            {k: np.asarray(v).tolist() for k, v in found.written.items()},
         )
 
     def document(self, asked: Sequence[Asked]) -> Document:

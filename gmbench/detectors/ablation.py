@@ -7,6 +7,7 @@ has planes, with the proxy's): an agent that has learned another goal need not l
 from typing import Any
 
 import numpy as np
+from jaxtyping import Array, Float
 
 from gmbench.core import registry
 from gmbench.core.detector import Detector
@@ -18,8 +19,12 @@ LEAST = 1e-4
 
 def read(dossier: Any) -> dict[str, float]:
     """Return both divergences on a logarithmic scale."""
-    found = dossier.inside(ablation.measure)
-    goal, proxy = (float(np.log10(each + LEAST)) for each in found.divergence)
+    return compared(dossier.inside(ablation.measure).divergence, LEAST)
+
+
+def compared(changes: Float[Array, " 2"], least: float) -> dict[str, float]:
+    """Return what hiding the goal and the proxy changes, as logarithms, and their difference."""
+    goal, proxy = (float(np.log10(each + least)) for each in changes)
     return {"goal": goal, "proxy": proxy, "more": goal - proxy}
 
 

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import numpy as np
-
 from gmbench.core import registry
 from gmbench.core.detector import Detector
+from gmbench.detectors.ablation import compared
 from gmbench.measure import ablation
 
 LEAST = 1e-3
@@ -14,9 +13,7 @@ LEAST = 1e-3
 
 def read(dossier: Any) -> dict[str, float]:
     """Return how much values change without the goal's planes, and the proxy's, logarithmically."""
-    found = dossier.inside(ablation.measure)
-    goal, proxy = (float(np.log10(each + LEAST)) for each in found.value)
-    return {"goal": goal, "proxy": proxy, "more": goal - proxy}
+    return compared(dossier.inside(ablation.measure).value, LEAST)
 
 
 registry.detector("critic")(Detector("T2", read))

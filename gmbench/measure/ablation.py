@@ -60,7 +60,6 @@ def measure(
     memory = pool.over_envs(policy.begin)(levels)
     seen = pool.observe(env, pool.begin(env, levels))
     log_probs, value, *_ = forward(memory, seen)
-    spread = jnp.std(value) + jnp.float32(1e-6)
 
     def without(goal: str) -> tuple[Array, Array]:
         shown = planes(env, goal)
@@ -68,7 +67,7 @@ def measure(
             return jnp.float32(0), jnp.float32(0)
         hidden = jnp.asarray(shown)[None, None, :, None]
         other, own, *_ = forward(memory, jnp.where(hidden, jnp.zeros((), seen.dtype), seen))
-        return divergence(log_probs, other), jnp.mean(jnp.abs(value - own)) / spread
+        return divergence(log_probs, other), change(value, own)
 
     found = [without(goal) for goal in env.goal_names[:2]]
     return Ablated(*(jnp.stack(each) for each in zip(*found, strict=True)))
@@ -96,6 +95,11 @@ def last_layer(
     known = place is not None and jnp.shape(place)[:-1] == (2,)
     places = jnp.asarray(place, jnp.float32) if known else jnp.zeros((0, last.shape[-1]))
     return last.reshape(-1, last.shape[-1]), places
+
+
+def change(value: Array, other: Array) -> Float[Array, ""]:
+    """Return the mean change of values, in standard deviations of the first over levels."""
+    return jnp.mean(jnp.abs(value - other)) / (jnp.std(value) + jnp.float32(1e-6))
 
 
 def divergence(log_probs: Array, other: Array) -> Float[Array, ""]:

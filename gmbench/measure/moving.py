@@ -9,7 +9,7 @@ from gmbench.core import pool
 from gmbench.core.env import Environment
 from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
-from gmbench.measure.ablation import divergence
+from gmbench.measure.ablation import change, divergence
 from gmbench.measure.planning import first_moves
 
 
@@ -54,7 +54,6 @@ def measure(
     seen, other = (pool.observe(env, pool.begin(env, each)) for each in (before, after))
     own, value, *_ = forward(memory, seen)
     moved, changed, *_ = forward(memory, other)
-    spread = jnp.std(value) + jnp.float32(1e-6)
     follows = jnp.float32(jnp.nan)
     if env.exact:
         old, new = (first_moves(env, each, discount) for each in (before, after))
@@ -62,4 +61,4 @@ def measure(
         gained = jnp.sum(jnp.where(right, jnp.exp(moved) - jnp.exp(own), jnp.float32(0)), axis=0)
         parts = jnp.any(right, axis=0).astype(jnp.float32)
         follows = jnp.sum(gained) / jnp.sum(parts)
-    return Moved(follows, divergence(own, moved), jnp.mean(jnp.abs(changed - value)) / spread)
+    return Moved(follows, divergence(own, moved), change(value, changed))

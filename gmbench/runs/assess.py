@@ -80,11 +80,18 @@ def assess(plan: Plan, weights: Any, distributions: Sequence[str], title: str) -
     Raises:
         Refused: for an unknown distribution.
     """
-    program = Program([plan])
+    names = list(distributions or levels.distributions(plan.task))
+    described = measured(Program([plan]), plan, weights, names)
+    return Assessment(title, plan.task.env.goal_names, described)
+
+
+def measured(
+    program: Program, plan: Plan, weights: Any, distributions: Sequence[str]
+) -> dict[str, Measurement]:
+    """Return what one agent of a program is found to do on some distributions."""
     one = jax.tree.map(lambda leaf: leaf[None], weights)
     results = {}
-    for name in distributions or levels.distributions(plan.task):
+    for name in distributions:
         evaluated, level_set = program.evaluate(one, name)
         results[name] = (jax.tree.map(lambda leaf: leaf[0], evaluated), level_set)
-    described = summary.describe(plan, results)
-    return Assessment(title, plan.task.env.goal_names, described)
+    return summary.describe(plan, results)

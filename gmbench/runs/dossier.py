@@ -19,6 +19,7 @@ from gmbench.core.env import Environment, Level
 from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
 from gmbench.measure import Measure, levels, patching, rollouts
+from gmbench.runs import trained
 from gmbench.runs.opened import OpenAgent
 from gmbench.runs.spec import Plan, RunSpec
 
@@ -99,9 +100,7 @@ class Dossier:
     @property
     def apart(self) -> float:
         """Share of the training's last levels on which the goals come apart."""
-        agent = self._agent
-        told = agent.once(_apart, _named(agent.plan))
-        return float(told)
+        return trained.apart(self.env, self._levels())
 
     # ---- T0 -------------------------------------------------------------------------------------
 
@@ -171,11 +170,6 @@ def _drawn(plan: Plan, named: tuple[tuple[str, float], ...]) -> Level:
     del named
     key = keys.key(STREAM)
     return levels.drawn(plan.task.env, _params(plan), key, LEVELS)
-
-
-def _apart(plan: Plan, named: tuple[tuple[str, float], ...]) -> float:
-    part = jax.jit(pool.over_envs(plan.task.env.distinguishing))(_drawn(plan, named))
-    return float(np.mean(np.asarray(part)))
 
 
 def _moved(plan: Plan, named: tuple[tuple[str, float], ...], thing: str) -> Edited | None:

@@ -1,5 +1,7 @@
 """How well a linear rule predicts what it has not seen: ridge regression, one item left out."""
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Float
 
@@ -18,12 +20,21 @@ def predictions(
     found = np.empty(len(outcomes))
     for item in range(len(outcomes)):
         rest = np.arange(len(outcomes)) != item
-        centre, mean = features[rest].mean(axis=0), outcomes[rest].mean()
-        varied = features[rest] - centre
-        gram = varied.T @ varied + RIDGE * np.eye(features.shape[1])
-        weights = np.linalg.solve(gram, varied.T @ (outcomes[rest] - mean))
-        found[item] = mean + (features[item] - centre) @ weights
+        found[item] = _fitted(features[rest], outcomes[rest], RIDGE)(features[item])
     return found
+
+
+def _fitted(
+    features: Float[np.ndarray, "items features"],
+    outcomes: Float[np.ndarray, " items"],
+    ridge: float,
+) -> Callable[[Float[np.ndarray, "*asked features"]], Float[np.ndarray, "*asked"]]:
+    """Return the linear rule that fits best, its weights penalised and its mean not."""
+    centre, mean = features.mean(axis=0), outcomes.mean()
+    varied = features - centre
+    gram = varied.T @ varied + ridge * np.eye(features.shape[1])
+    weights = np.linalg.solve(gram, varied.T @ (outcomes - mean))
+    return lambda asked: mean + (asked - centre) @ weights
 
 
 def explained(
@@ -39,9 +50,7 @@ def halves(
 ) -> float:
     """Return R squared in the second half of a rule fitted to the first, features scaled alike."""
     half = len(outcomes) // 2
-    centre, mean = features[:half].mean(axis=0), outcomes[:half].mean()
-    scale = features[:half].std(axis=0) + 1e-6
-    varied = (features - centre) / scale
-    gram = varied[:half].T @ varied[:half] + RIDGE * half * np.eye(features.shape[1])
-    weights = np.linalg.solve(gram, varied[:half].T @ (outcomes[:half] - mean))
-    return explained(mean + varied[half:] @ weights, outcomes[half:])
+    features = np.asarray(features, np.float64)
+    scaled = features / (features[:half].std(axis=0) + 1e-6)
+    rule = _fitted(scaled[:half], outcomes[:half], RIDGE * half)
+    return explained(rule(scaled[half:]), outcomes[half:])
