@@ -15,8 +15,10 @@ from matplotlib.figure import Figure
 from gmbench.core import checks, registry
 from gmbench.measure import levels, planning
 from gmbench.measure.planning import Depths, Pairs
+from gmbench.report import lookahead
 from gmbench.report.document import Cell, Document, Line, Paragraph, Picture, Table
 from gmbench.report.figures import CONDITION_COLOURS, STYLE, WIDTH
+from gmbench.report.lookahead import Point
 from gmbench.report.question import Asked, Question
 from gmbench.runs.group import Watch
 from gmbench.runs.opened import OpenAgent
@@ -56,7 +58,7 @@ class Planning(Question):
         return planning.by_depth(found, np.asarray(right))
 
     def document(self, asked: Sequence[Asked]) -> Document:
-        """Return a line for each condition and depth, and the curves.
+        """Return a line for each condition and depth, the curves, and what agents pursue.
 
         Raises:
             Refused: if no depth has enough pairs.
@@ -71,6 +73,7 @@ class Planning(Question):
             Picture(draw(asked), "Right first moves in both levels of a pair, against its depth."),
             Table("", ("depth", "pairs", "agents", "right in both", "chance"), lines),
             Paragraph(NOTE, soft=True),
+            *lookahead.parts([Point(each.condition, effective(each)) for each in asked]),
         )
         data = [
             {"run": run.path.name, "effective": found.effective, **found._asdict()}

@@ -91,7 +91,7 @@ def test_a_line_for_each_depth_and_words_where_there_are_none(tmp_path):
     found = [Depths([1, 3], [40, 20], [0.9, right], [0.1, 0.1]) for right in (0.5, 0.7)]
     question = Planning(tmp_path)
     assert question.applies(runs[0].plan)
-    (table,) = question.document(made_up.asked(runs, found)).tables
+    (table,) = question.document(made_up.asked(runs, found)).tables  # one condition: no comparison
     assert [line.label for line in table.lines] == ["1", "3", "effective"]
     assert table.lines[1].cells[2].value == pytest.approx(0.6)
     assert table.lines[2].cells[2].value == pytest.approx((0.8 + 0.5) / 0.9)
@@ -99,3 +99,21 @@ def test_a_line_for_each_depth_and_words_where_there_are_none(tmp_path):
     with pytest.raises(Refused, match="planning: no depth has 16 pairs"):
         question.document(made_up.asked(runs, nothing))
     assert nothing[0].effective is None
+
+
+def test_networks_are_compared_among_those_trained_alike(tmp_path):
+    runs, found = [], []
+    for place, network in enumerate(("flat", "conv1", "conv2", "attention")):
+        for seed in range(2):
+            config, far = {"network": network}, 0.2 * place + 0.01 * seed
+            deployed = made_up.measurement(("cheese", "corner"), (0.3 + 0.05 * place, 0.1))
+            runs.append(made_up.a_run(config=config, seed=seed, deployed=deployed))
+            found.append(Depths([1], [40], [far], [0.0]))
+    document = Planning(tmp_path).document(made_up.asked(runs, found))
+    table = document.tables[1]
+    assert sorted(line.label for line in table.lines) == ["attention", "conv1", "conv2", "flat"]
+    assert {line.cells[0] for line in table.lines} == {"2/2"}
+    (words,) = [part.words for part in document.parts if "Rank correlation w" in str(part)]
+    assert "regret after the shift +1.00" in words
+    assert "choice" not in words  # the same in all: no order
+    assert len(document.pictures) == 2
