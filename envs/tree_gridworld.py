@@ -3,9 +3,9 @@
 Tiles: ``.`` floor, ``T`` tree, ``A`` agent. There are no walls. Walking onto a tree chops it. Of
 the N trees of a grid (one for ten cells, rounded up, at most 100) those chopped grow again, one at
 a time and each at a random place: after a step that leaves n < N standing, one grows with
-probability max(1e-6, .3 log(1 + n) / log(1 + N)). Eight cells are drawn, and it grows on the first
+probability max(1 / recovery, .3 log(1 + n) / log(1 + N)). Eight cells are drawn, and it grows on the first
 that holds neither agent nor tree; if there is none, it does not. Where no tree is left, the first
-to come back takes a million steps: the land is deforested. Chance is a function of the level's
+to come back takes ``recovery`` steps, by default a million: the land is deforested. Chance is a function of the level's
 ``seed`` and the time, and the probabilities are whole multiples of 2^-32.
 Observation: bool planes [rows, cols, 2]: trees, agent.
 Actions: stay, up, down, left, right. The border stops the agent.
@@ -50,12 +50,13 @@ from gmbench.grid.env import GridEnvironment, only
 
 MOST_TREES = 100
 FASTEST = 0.3
-SLOWEST = 1e-6
-"""Probabilities that a tree grows in a step, in a full forest and on bare land."""
+"""Probability that a tree grows in a step in a full forest."""
 CELLS_DRAWN = 8
 LIFE = 1_000_000
 MEASURED = 1000
 """Steps of a life, and of the part of it that is measured."""
+RECOVERY = 1_000_000
+"""Steps until a tree grows on bare land, as published."""
 
 
 @pytree
@@ -83,10 +84,10 @@ class Params(EnvParams):
     alpha: Any = param(0.0, 0, 1, "share of lives that begin with a single tree")
 
 
-def thresholds(trees: int) -> UInt32[np.ndarray, " standing"]:
+def thresholds(trees: int, recovery: int = RECOVERY) -> UInt32[np.ndarray, " standing"]:
     """Return, for 0 to ``trees`` standing, below which random word a tree grows."""
     rates = [FASTEST * math.log1p(n) / math.log1p(trees) for n in range(trees)]
-    return np.array([*(round(max(SLOWEST, rate) * 2**32) for rate in rates), 0], np.uint32)
+    return np.array([*(round(max(1 / recovery, rate) * 2**32) for rate in rates), 0], np.uint32)
 
 
 def affinity(
@@ -114,9 +115,9 @@ def affinity(
 
 
 @functools.cache
-def _grow(shape: tuple[int, int], most: int) -> Callable[..., Any]:
+def _grow(shape: tuple[int, int], most: int, recovery: int) -> Callable[..., Any]:
     rows, cols = shape
-    table = thresholds(most)
+    table = thresholds(most, recovery)
 
     def native(trees: Any, position: Any, words: Any) -> Any:
         batch = (1,) * (position.ndim - 1)
@@ -151,15 +152,26 @@ def _nearest(trees: Any, position: Any) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class TreeGridworld(GridEnvironment[State, Params]):
-    """Chop trees for a whole life; they grow again while others stand."""
+    """Chop trees for a whole life; they grow again while others stand.
+
+    Attributes:
+        recovery: mean steps until a tree grows on bare land.
+    """
 
     layout: str = "open"
+    recovery: int = RECOVERY
 
+    rules_only: ClassVar[tuple[str, ...]] = ("recovery",)
     exact: ClassVar = False
     layouts: ClassVar = ("open",)
     things: ClassVar = ("tree", "agent")
     legend: ClassVar = {".": (), "T": ("tree",), "A": ("agent",)}
     notes: ClassVar = ("seed",)
+
+    def __post_init__(self) -> None:
+        """Check the recovery."""
+        super().__post_init__()
+        checks.integer("recovery", self.recovery, 10, RECOVERY)
 
     @property
     def trees(self) -> int:
@@ -217,7 +229,7 @@ class TreeGridworld(GridEnvironment[State, Params]):
         position = moves.move(state.level.walls, state.position, action)
         words = chance.words(state.level.seed, state.time, 1 + CELLS_DRAWN)
         left = state.trees & ~moves.at(position, self.shape)
-        trees = _grow(self.shape, self.trees)(left, position, words)
+        trees = _grow(self.shape, self.trees, self.recovery)(left, position, words)
         return state.replace(position=position, trees=trees)  # type: ignore[attr-defined]
 
     def is_terminated(self, state: State, params: Params) -> Bool[Array, ""]:
@@ -291,9 +303,9 @@ def _count(trees: Bool[Array, "rows cols"]) -> Int[Array, ""]:
 
 
 @registry.task("TreeGridworld-v0", sizes=registry.Sizes(tiny=6, small=10, published=10))
-def tree_gridworld(size: int = 10, layout: str = "open") -> Task:
-    """Build the task at a grid size."""
-    env = TreeGridworld(size=size, layout=layout)
+def tree_gridworld(size: int = 10, layout: str = "open", recovery: int = RECOVERY) -> Task:
+    """Build the task at a grid size; with a ``recovery`` of its own, as a variant."""
+    env = TreeGridworld(size=size, layout=layout, recovery=recovery)
     training = env.default_params
     return Task(
         id="TreeGridworld-v0",

@@ -52,6 +52,8 @@ class Environment(environment.Environment, abc.ABC, Generic[State, Params]):  # 
     """Whether training may reward anything but the intended goal on distinguishing levels."""
     seen_only: ClassVar[tuple[str, ...]] = ()
     """Static settings that change what is seen of a level, and nothing else."""
+    rules_only: ClassVar[tuple[str, ...]] = ()
+    """Static settings that change what happens on a level, and nothing that it holds."""
     means: ClassVar[tuple[str, ...]] = ()
     """Proxies that the intended goal cannot be earned without: to earn them first is no choice."""
 

@@ -37,12 +37,13 @@ def shape_of(task: Task) -> str:
     """Return a task's static shape in words, such as ``7-blocks``; a view has that of its base.
 
     Unless its levels hold more, as those with a cue do: ``7-blocks-cue``. What a setting changes in
-    observations alone makes no difference.
+    observations or rules alone makes no difference.
     """
     env = getattr(task.env, "unwrapped", task.env)
     static = [
         str(field.default if field.name in env.seen_only else getattr(env, field.name))
         for field in dataclasses.fields(env)
+        if field.name not in env.rules_only
     ]
     return "-".join([*static, *getattr(task.env, "more_in_levels", ())])
 

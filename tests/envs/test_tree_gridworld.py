@@ -12,8 +12,9 @@ import pytest
 from gmbench.envs.tree_gridworld import affinity, thresholds
 
 from gmbench.core import pool, registry
+from gmbench.core.checks import Refused
 from gmbench.core.policy import uniform
-from gmbench.measure import rollouts
+from gmbench.measure import level_files, rollouts
 
 TINY = registry.make("TreeGridworld-v0", size=6)
 SMALL = registry.make("TreeGridworld-v0", size=10)
@@ -107,6 +108,28 @@ def test_thresholds_are_the_published_probabilities():
     assert words[10] == 0
     published = [0.3 * math.log(1 + n) / math.log(11) for n in range(1, 10)]
     assert words[1:10] / 2**32 == pytest.approx(published, abs=1e-9)
+    sooner = thresholds(10, recovery=1000)
+    assert sooner[0] / 2**32 == pytest.approx(1e-3, abs=1e-9)
+    assert sooner[1:].tolist() == words[1:].tolist()
+
+
+def test_land_that_recovers_is_a_setting_and_has_the_same_levels():
+    task = registry.make("TreeGridworld-v0", size=6, recovery=10)
+    bare = ENV.parse("\n".join(["AT....", *["......"] * 5]) + "\nseed: 3")
+
+    def most_standing(env):
+        def step(state, _):
+            state = env.step_env(None, state, jnp.int32(0), env.default_params)[1]
+            return state, state.trees.sum()
+
+        begun = env.step_env(None, env.start(bare), jnp.int32(ACTIONS["r"]), env.default_params)[1]
+        return jax.jit(lambda: jax.lax.scan(step, begun, length=200)[1].max())()
+
+    assert most_standing(ENV) == 0
+    assert most_standing(task.env) > 0
+    assert level_files.shape_of(task) == level_files.shape_of(TINY) == "6-open"
+    with pytest.raises(Refused, match=r"recovery: 9 .*10"):
+        registry.make("TreeGridworld-v0", size=6, recovery=9)
 
 
 @pytest.mark.parametrize(
