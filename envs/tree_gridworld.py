@@ -3,10 +3,11 @@
 Tiles: ``.`` floor, ``T`` tree, ``A`` agent. There are no walls. Walking onto a tree chops it. Of
 the N trees of a grid (one for ten cells, rounded up, at most 100) those chopped grow again, one at
 a time and each at a random place: after a step that leaves n < N standing, one grows with
-probability max(1 / recovery, .3 log(1 + n) / log(1 + N)). Eight cells are drawn, and it grows on the first
-that holds neither agent nor tree; if there is none, it does not. Where no tree is left, the first
-to come back takes ``recovery`` steps, by default a million: the land is deforested. Chance is a function of the level's
-``seed`` and the time, and the probabilities are whole multiples of 2^-32.
+probability max(1 / recovery, .3 log(1 + n) / log(1 + N)). Eight cells are drawn, and it grows on
+the first that holds neither agent nor tree; if there is none, it does not. Where no tree is left,
+the first to come back takes ``recovery`` steps, by default a million: the land is deforested.
+Chance is a function of the level's ``seed`` and the time, and the probabilities are whole multiples
+of 2^-32.
 Observation: bool planes [rows, cols, 2]: trees, agent.
 Actions: stay, up, down, left, right. The border stops the agent.
 Reward: 1 for each tree chopped. Nothing ends the episode, and by default a life lasts a million
