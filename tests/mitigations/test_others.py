@@ -1,11 +1,14 @@
 """The mitigations that keep no buffer by score, and what all have in common."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from msgspec.structs import replace
 
+import gmbench
 from gmbench.core import pool, registry
 from gmbench.core.checks import Refused
 from gmbench.core.mitigation import Drawn, Experience, LevelSource, Mitigation
@@ -208,13 +211,16 @@ def test_it_trains_and_goes_on_exactly(name):
 
 
 @pytest.mark.nightly
-def test_a_chain_of_three_trains():
-    config = {"num_envs": 16, "num_steps": 8, "slots": 2, "network": "mlp"}
+def test_a_chain_of_three_trains_and_is_evaluated(tmp_path):
+    config = {"num_envs": 16, "num_steps": 8, "slots": 2, "network": "ensemble"}
     spec = RunSpec("CheeseDish-v0", {"size": 5}, {"alpha": 0.1}, "ppo", config, 0, 1280)
-    plan = check(replace(spec, mitigation="robust_plr:size=32,fresh=16+l2+cutout"))
-    program = Program([plan])
-    _, metrics = program.train_chunk(program.start())
-    assert {"mitigation/squares", "mitigation/filled"} <= set(metrics)
+    [run] = gmbench.train(
+        [replace(spec, mitigation="robust_plr:size=32,fresh=16+l2+ensemble")], tmp_path
+    )
+    lines = (run.path / "metrics.jsonl").read_text().splitlines()
+    logged = {name for line in lines for name in json.loads(line)}
+    assert {"mitigation/squares", "mitigation/filled", "mitigation/information"} <= logged
+    assert 0 <= run.findings.deployed.rho["cheese"] <= 1
 
 
 def test_alpha_nought_is_refused_where_distinguishing_levels_are_needed():
