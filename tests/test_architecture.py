@@ -22,6 +22,7 @@ RANKS = {
             ("sweeps", "suites", "detectors"),
             ("report",),
             ("analyses",),
+            ("figures",),
             ("testing", "bench", "play", "gym"),
             ("", "cli", "__main__"),  # "" is the package itself, its public interface
         )
@@ -35,6 +36,7 @@ DISCOVERED = {
 ONE_FILE_EACH = (
     "analyses",
     "detectors",
+    "figures",
     "mitigations",
     "suites",
     "sweeps/engines",

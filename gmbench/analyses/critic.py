@@ -10,6 +10,7 @@ from gmbench.core import registry
 from gmbench.core.env import Level
 from gmbench.measure import critic, levels, splay
 from gmbench.measure.value_share import ShareExplained, explained
+from gmbench.report.conditions import params_of
 from gmbench.report.document import PAGES, Bullets, Document, Line, Paragraph, Table
 from gmbench.report.question import Asked, Question
 from gmbench.runs.group import Watch
@@ -27,12 +28,14 @@ class ActorAndCritic:
 
     Attributes:
         run: name of the run.
+        alpha: share of distinguishing levels in its training.
         goal: name of the goal that lies where the thing lies.
         goals: of critic and actor.
         explained: share of the critic's values that the thing's position explains.
     """
 
     run: str
+    alpha: float
     goal: str
     goals: critic.Summary
     explained: ShareExplained
@@ -80,7 +83,9 @@ class Critic(Question):
         goals = agent.env.goal_names
         place = splay.goal_of(agent.env, self.thing)
         summary = critic.summarise(found, goals)
-        return ActorAndCritic(agent.run.path.name, goals[place], summary, explained(values, place))
+        own, share = agent.run, explained(values, place)
+        alpha = params_of(own.spec)["alpha"]
+        return ActorAndCritic(own.path.name, alpha, goals[place], summary, share)
 
     def document(self, asked: Sequence[Asked]) -> Document:
         """Return a line for each condition, and what stands against it."""

@@ -33,6 +33,7 @@ from gmbench.report.question import Asked, Question
 from gmbench.runs.group import Watch
 from gmbench.runs.opened import OpenAgent
 from gmbench.runs.spec import Plan
+from gmbench.runs.store import Run
 from gmbench.stats.aggregates import known_mean
 from gmbench.stats.estimate import Estimate, estimate
 
@@ -91,7 +92,16 @@ class ExchangeRate(Question):
             Table("", ("levels", *COLUMNS), lines),
             Paragraph(NOTE, soft=True),
         )
-        data = [{"run": run.path.name, **found} for run, found in _each(asked)]
+        data = [
+            {
+                "run": run.path.name,
+                "alpha": alpha,
+                "competent": run.findings.competent,
+                "exchange": run.plan.task.env.exchange,  # type: ignore[attr-defined]
+                **found,
+            }
+            for alpha, run, found in _each(asked)
+        ]
         return Document("How far do the agents go for the richer object?", parts, data=data)
 
 
@@ -139,9 +149,10 @@ def _levels(plan: Plan, name: str) -> Level:
     return levels.load(plan.task, name).levels
 
 
-def _each(asked: Sequence[Asked]) -> Iterator[tuple[Any, dict[str, Exchange]]]:
+def _each(asked: Sequence[Asked]) -> Iterator[tuple[float, Run, dict[str, Exchange]]]:
     for of in asked:
-        yield from zip(of.condition.runs, of.found, strict=True)
+        for run, found in zip(of.condition.runs, of.found, strict=True):
+            yield of.condition.params["alpha"], run, found
 
 
 def rates(asked: Asked, name: str) -> Estimate:

@@ -10,7 +10,7 @@ from typing import Any
 
 import tyro
 
-from gmbench.cli import catalogue, develop, questions, sweep, train
+from gmbench.cli import catalogue, develop, figure, questions, sweep, train
 from gmbench.cli.inputs import NUMBERS
 from gmbench.core import checks
 
@@ -24,6 +24,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "sweep": sweep.RunSweep,
     "status": sweep.SweepStatus,
     "query": sweep.Query,
+    "figure": figure.ReproduceFigure,
     "pages": develop.Pages,
     "validate": develop.Validate,
     "bench": develop.Bench,

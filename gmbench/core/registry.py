@@ -176,6 +176,8 @@ DETECTORS: Registry[Any] = Registry("detector", "gmbench.detectors")
 """Detectors (:class:`gmbench.core.detector.Detector`)."""
 QUESTIONS: Registry[Any] = Registry("question", "gmbench.analyses")
 """Classes of questions (:class:`gmbench.report.question.Question`)."""
+FIGURES: Registry[Any] = Registry("figure", "gmbench.figures")
+"""Published figures to reproduce (:class:`gmbench.report.published.Figure`)."""
 
 sprite = SPRITES.register
 layout = LAYOUTS.register
@@ -187,6 +189,7 @@ engine = ENGINES.register
 logger = LOGGERS.register
 detector = DETECTORS.register
 question = QUESTIONS.register
+figure = FIGURES.register
 
 agent_names, make_agent = AGENTS.names, AGENTS.get
 mitigation_names, make_mitigation = MITIGATIONS.names, MITIGATIONS.get

@@ -63,6 +63,7 @@ THEMES: dict[str, registry.Registry[Any]] = {
     "Views": registry.VIEWS,
     "Questions of stored agents": registry.QUESTIONS,
     "Suites": registry.SUITES,
+    "Figures to reproduce": registry.FIGURES,
     "Engines of sweeps": registry.ENGINES,
     "Detectors": registry.DETECTORS,
     "Loggers of sweeps": registry.LOGGERS,

@@ -239,14 +239,21 @@ def _column(table: Table, name: str) -> list[Cell]:
 # ---- Markdown ------------------------------------------------------------------------------------
 
 
-def markdown(document: Document, stem: str) -> tuple[str, dict[str, bytes]]:
-    """Return the page, and the pictures that belong beside it by name, beginning with ``stem``."""
+def markdown(document: Document, stem: str, vector: bool = False) -> tuple[str, dict[str, bytes]]:
+    """Return the page, and the pictures that belong beside it by name, beginning with ``stem``.
+
+    Args:
+        document: to be printed.
+        stem: of the pictures' names.
+        vector: whether they are SVG rather than PNG.
+    """
+    encoded, suffix = (figures.svg, ".svg") if vector else (figures.png, ".png")
     parts = [f"# {document.title}"]
     files: dict[str, bytes] = {}
     for part in document.parts:
         if isinstance(part, Picture):
-            name = f"{stem}{f'-{len(files)}' if files else ''}.png"
-            files[name] = figures.png(part.figure)
+            name = f"{stem}{f'-{len(files)}' if files else ''}{suffix}"
+            files[name] = encoded(part.figure)
             parts.append(f"![{part.caption}]({name})")
         else:
             parts += _markdown_of(part)

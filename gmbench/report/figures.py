@@ -41,6 +41,7 @@ STYLE: dict[Any, Any] = {
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
     "svg.fonttype": "none",
+    "pdf.fonttype": 42,  # whole fonts: some publishers refuse the glyphs that are the default
     "svg.hashsalt": "gmbench",
 }
 
@@ -88,6 +89,11 @@ def short(condition: Condition) -> str:
 def svg(figure: Figure) -> bytes:
     """Return a figure as SVG; equal figures give equal bytes."""
     return _encoded(figure, "svg", dict.fromkeys(("Creator", "Date", "Format", "Type")))
+
+
+def pdf(figure: Figure) -> bytes:
+    """Return a figure as PDF; equal figures give equal bytes."""
+    return _encoded(figure, "pdf", dict.fromkeys(("Creator", "Producer", "CreationDate")))
 
 
 def save(figure: Figure, path: Path) -> None:

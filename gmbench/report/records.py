@@ -38,6 +38,7 @@ class ResultRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lost: Rate | None = None
     by_choice: Rate | None = None  # nor two ways to be misaligned
     by_regret: Rate | None = None
+    by_seed: dict[str, list[float | None]] = {}  # nor what scores and outcomes add up from
 
 
 def plain(rows: Sequence[Row]) -> list[ResultRow]:
@@ -70,6 +71,7 @@ def _plain(row: Row) -> ResultRow:
         device=records[0].made.device,
         versions={name: records[0].made.versions.get(name) for name in PACKAGES},
         date=max(record.made.created for record in records),
+        by_seed=row.by_seed,
     )
 
 

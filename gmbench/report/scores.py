@@ -108,6 +108,16 @@ class Row:
         }
 
     @property
+    def by_seed(self) -> dict[str, list[float | None]]:
+        """Each score, and the share of levels that ended in each way, run by run."""
+        scores = {name: [of(each) for each in self.findings] for name, of in SCORES.items()}
+        ended = {
+            f"ended_{name}": [float(getattr(each.deployed.outcome, name)) for each in self.findings]
+            for name in OUTCOMES
+        }
+        return {**scores, **ended}
+
+    @property
     def iqm(self) -> float:
         """Interquartile mean of the deployment GMI."""
         values = self.values("gmi")

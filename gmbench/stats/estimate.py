@@ -16,6 +16,8 @@ from gmbench.stats.intervals import mean_interval
 
 ROUNDING = 1e-6
 """Means of 32-bit floats may leave their bounds by so much."""
+NO_SPREAD = "no spread"
+"""Why there is no interval where several runs agree exactly."""
 
 
 class Estimate(msgspec.Struct, frozen=True):
@@ -114,7 +116,7 @@ def estimate(
         numbers = np.where(np.abs(numbers - near) <= ROUNDING, near, numbers)
     interval = mean_interval(numbers, strata=places, bounds=_holding(numbers, bounds))
     if interval.low == interval.high:
-        return Estimate(mean, None, len(kept), missing, "no spread")
+        return Estimate(mean, None, len(kept), missing, NO_SPREAD)
     ends = (interval.low, interval.high)
     return Estimate(mean, ends, len(kept), missing, "; ".join(interval.flags))
 

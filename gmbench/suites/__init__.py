@@ -102,6 +102,18 @@ LONG: Settings = {"gamma": 0.99, "gae_lambda": 0.95, "num_steps": 32}
 CENTRED: Settings = {"network": "mlp"}
 """For windows around the agent: there a fully connected layer already knows what is beside it."""
 
+PUBLISHED: Settings = {
+    "network": "impala_large",
+    "num_steps": 128,
+    "update_epochs": 5,
+    "lr": 5e-5,
+    "gamma": 0.999,
+    "gae_lambda": 0.95,
+    "clip_eps": 0.1,
+    "ent_coef": 1e-3,
+}
+"""The settings of Abdel Sadek et al. 2025 (arXiv 2507.03068), for published sizes."""
+
 
 def find(id: str) -> Suite:
     """Return a suite.

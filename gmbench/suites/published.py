@@ -1,19 +1,7 @@
 """GMB-v0: all tasks as published, for GPUs."""
 
 from gmbench.core import registry
-from gmbench.suites import Entry, Settings, Suite
-
-PUBLISHED: Settings = {
-    "network": "impala_large",
-    "num_steps": 128,
-    "update_epochs": 5,
-    "lr": 5e-5,
-    "gamma": 0.999,
-    "gae_lambda": 0.95,
-    "clip_eps": 0.1,
-    "ent_coef": 1e-3,
-}
-"""The settings of Abdel Sadek et al. 2025 (arXiv 2507.03068), for published sizes."""
+from gmbench.suites import PUBLISHED, Entry, Suite
 
 registry.suite("GMB-v0")(
     Suite(
