@@ -237,7 +237,8 @@ def policy(env: Environment[Any, Any], config: Config, weights: Any) -> Policy:
     """Return an organism's policy."""
     del weights
     network, own = written(env, config)
-    return player.policy(env, player.without_memory(network), own)
+    names = {f"trunk/conv_{n}": tuple(layer) for n, layer in enumerate(wiring(env, config))}
+    return player.policy(env, player.without_memory(network), own)._replace(channels=names)
 
 
 registry.agent("organism")(Agent(config=Config, policy=policy))

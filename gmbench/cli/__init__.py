@@ -10,7 +10,7 @@ from typing import Any
 
 import tyro
 
-from gmbench.cli import catalogue, develop, figure, questions, sweep, train
+from gmbench.cli import catalogue, develop, explore, figure, questions, sweep, train
 from gmbench.cli.inputs import NUMBERS
 from gmbench.core import checks
 
@@ -25,6 +25,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "status": sweep.SweepStatus,
     "query": sweep.Query,
     "figure": figure.ReproduceFigure,
+    "explore": explore.Explore,
     "pages": develop.Pages,
     "validate": develop.Validate,
     "bench": develop.Bench,

@@ -1,6 +1,6 @@
 """``Policy``: how any agent acts, learned or planned, with memory or without."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -26,6 +26,7 @@ class Policy(NamedTuple):
         forward: ``(memory, observations, change=None) -> (log-probabilities, value, memory,
             features)``, the network's forward pass on a batch on trailing axes, with
             ``change(name, activation)`` in the place of each named activation. None likewise.
+        channels: names of the channels of named activations; None where they have none.
     """
 
     begin: Callable[[Level], Any]
@@ -34,6 +35,7 @@ class Policy(NamedTuple):
     value: Callable[[Any, EnvState, Any], Any] | None = None
     features: Callable[[Any, EnvState, Any], dict[str, Any]] | None = None
     forward: Callable[..., tuple[Any, Any, Any, dict[str, Any]]] | None = None
+    channels: Mapping[str, tuple[str, ...]] | None = None
 
 
 def uniform(env: Environment[Any, Any]) -> Policy:

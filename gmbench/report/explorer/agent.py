@@ -1,0 +1,234 @@
+"""What the page is told of an agent: the program of a level, its weights, and its past.
+
+The program takes a level's arrays and the agent's weights. For each cell, were the agent there, it
+returns what the agent would do and what its critic expects, and where each action leads; and which
+cells are a goal's targets, and which end the episode.
+"""
+
+import base64
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
+
+from gmbench.core import checks, keys
+from gmbench.report.explorer import program, scene
+from gmbench.runs import arrays, moments, store
+from gmbench.runs.group import Watch, counted
+from gmbench.runs.opened import OpenAgent
+from gmbench.runs.spec import Plan, RunSpec
+from gmbench.wrappers import PLANES
+
+WEIGHTS = "weights"
+LEVEL = "level."
+"""What the names of a program's inputs begin with."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Explored:
+    """An agent that can be put on the page.
+
+    Attributes:
+        title: what tells it from others.
+        plan: its task and settings.
+        program: the program of a level, without the weights.
+        taps: shape of each named activation, the cells that the agent could stand on last.
+        channels: names of their channels, where they have any.
+        constants: arrays that are part of the program.
+        moments: ``(environment steps, weights as safetensors)``, the finished agent last.
+    """
+
+    title: str
+    plan: Plan
+    program: program.Program
+    taps: dict[str, list[int]]
+    channels: dict[str, list[str]]
+    constants: bytes
+    moments: Sequence[tuple[int, bytes]]
+
+    def having(self, moments: Sequence[tuple[int, bytes]]) -> "Explored":
+        """Return the agent with some of its moments."""
+        return dataclasses.replace(self, moments=moments)
+
+
+def of_run(run: store.Run) -> Explored:
+    """Return a stored run's agent.
+
+    Raises:
+        Refused: for a run that failed or is damaged, and for what :func:`explored` refuses.
+    """
+    check(run.plan)
+    opened = OpenAgent(run)
+    past = [
+        (each.steps, arrays.encode(each.weights)) for each in moments.of_run(run, opened.weights)
+    ]
+    finished = (run.record.spent.steps, arrays.encode(opened.weights))
+    return explored(_title(run.spec, run.plan), run.plan, opened.weights, [*past, finished])
+
+
+def of_folder(folder: Path, watch: Watch) -> tuple[list[Explored], list[checks.Refused]]:
+    """Return the agents of a run, or of a folder of runs, and why others are left out.
+
+    Args:
+        folder: as :func:`gmbench.runs.store.find` names a run, or a results folder.
+        watch: called with the progress.
+
+    Raises:
+        Refused: if there is none that can be explored.
+    """
+    if not folder.is_dir() or (folder / store.RECORD).exists():
+        return [of_run(store.load(store.find(folder)))], []
+    runs, refused = store.survey(folder)
+    found = []
+    for run in counted(runs, watch):
+        try:
+            found.append(of_run(run))
+        except checks.Refused as refusal:
+            refused.append(refusal)
+    if not found and not refused:
+        raise checks.Refused(f"runs: no finished run in {str(folder)!r}")
+    if not found:
+        raise refused[0]
+    return found, refused
+
+
+def of_plan(plan: Plan) -> Explored:
+    """Return an agent that needs no training, such as an organism.
+
+    Raises:
+        Refused: for one that does, and for what :func:`explored` refuses.
+    """
+    check(plan)
+    if plan.agent.learns:
+        name = plan.spec.agent
+        raise checks.Refused(f"agent: {name!r} must be trained; explore its run directory")
+    weights = jnp.float32(0)
+    return explored(_title(plan.spec, plan), plan, weights, [(0, arrays.encode(weights))])
+
+
+def check(plan: Plan) -> None:
+    """Refuse a task or an agent that the page cannot show.
+
+    Raises:
+        Refused: saying what is allowed.
+    """
+    if plan.spec.view != PLANES:
+        raise checks.Refused(f"view: {plan.spec.view!r} (allowed: {PLANES})")
+    if not scene.is_simple(plan.task):
+        raise checks.Refused(
+            f"explore: {plan.spec.task!r} is no task whose every goal is to reach a cell "
+            f"(allowed: {', '.join(scene.allowed())})"
+        )
+
+
+def explored(title: str, plan: Plan, weights: Any, past: Sequence[tuple[int, bytes]]) -> Explored:
+    """Return an agent with its program.
+
+    Args:
+        title: what tells it from others.
+        plan: its task and settings.
+        weights: of the agent.
+        past: the agent as it was, and is.
+
+    Raises:
+        Refused: for an agent without a network, with memory, or with one that computes what the
+            page cannot.
+    """
+    level = jax.eval_shape(plan.task.env.sample_level, keys.key(0), plan.task.training)
+    given = {LEVEL + name: leaf for name, leaf in scene.named(level).items()}
+    tree = jax.tree.structure(weights)
+    paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(weights)]
+    given |= dict(zip([WEIGHTS + path for path in paths], jax.tree.leaves(weights), strict=True))
+    taps: dict[str, list[int]] = {}
+
+    def function(given: dict[str, Any]) -> dict[str, Any]:
+        own = jax.tree.unflatten(tree, [given[WEIGHTS + path] for path in paths])
+        leaves = [given[LEVEL + name] for name in scene.named(level)]
+        return asked(plan, own, jax.tree.unflatten(jax.tree.structure(level), leaves), taps)
+
+    made, constants = program.written(function, given)
+    known = plan.agent.policy(plan.task.env, plan.config, weights).channels or {}
+    channels = {name: list(own) for name, own in known.items()}
+    return Explored(title, plan, made, taps, channels, arrays.encode_named(constants), past)
+
+
+def asked(plan: Plan, weights: Any, level: Any, taps: dict[str, list[int]]) -> dict[str, Any]:
+    """Return what the page shows of a level.
+
+    Args:
+        plan: the agent's task and settings.
+        weights: of the agent.
+        level: the level.
+        taps: to be filled in with the shape of each named activation.
+
+    Returns:
+        ``policy f32[actions, cells]``, ``value f32[cells]``, ``after i32[cells, actions]``,
+        ``targets bool[goals, rows, cols]``, ``ends bool[rows, cols]``.
+
+    Raises:
+        Refused: for an agent without a network, or with memory.
+    """
+    env: Any = plan.task.env
+    policy = plan.agent.policy(env, plan.config, weights)
+    if policy.forward is None or not policy.memoryless:
+        kind = "has memory" if policy.forward else "has no network"
+        named = getattr(plan.config, "network", plan.spec.agent)
+        raise checks.Refused(
+            f"agent: {named!r} {kind} (allowed: agents with a network and without memory)"
+        )
+
+    def tap(name: str, values: Any) -> Any:
+        taps[name] = [int(size) for size in values.shape]
+        return checkpoint_name(values, name)
+
+    cells = jnp.arange(env.states, dtype=jnp.int32)
+
+    def seen(number: Any) -> Any:
+        return env.declared(env.observation(env.state_at(level, number)))
+
+    everywhere = jax.vmap(seen, out_axes=-1)(cells)
+    log_probs, value, _, _ = policy.forward(policy.begin(level), everywhere, tap)
+    model = env.reach_model(level)
+    return {
+        "policy": jnp.exp(log_probs),
+        "value": value,
+        "after": env.table(level).after,
+        "targets": model.targets,
+        "ends": model.ends,
+    }
+
+
+def plain(agent: Explored, scene_number: int, program_number: int) -> dict[str, Any]:
+    """Return an agent as the page reads it; scenes and programs are numbered."""
+    return {
+        "title": agent.title,
+        "scene": scene_number,
+        "program": program_number,
+        "moments": [
+            {"steps": steps, "weights": base64.b64encode(data).decode()}
+            for steps, data in agent.moments
+        ],
+    }
+
+
+def program_of(agent: Explored) -> dict[str, Any]:
+    """Return an agent's program as the page reads it."""
+    return {
+        **agent.program._asdict(),
+        "taps": agent.taps,
+        "channels": agent.channels,
+        "arrays": base64.b64encode(agent.constants).decode(),
+    }
+
+
+def _title(spec: RunSpec, plan: Plan) -> str:
+    """Return what was set of an agent, in words; of one that learns, alpha and the seed always."""
+    own = {**spec.config, **({"alpha": 0, **spec.params} if plan.agent.learns else {})}
+    words = [spec.agent, *(f"{name} {value}" for name, value in own.items())]
+    words += [spec.mitigation] if spec.mitigation else []
+    words += [f"stage {n}: {stage.words}" for n, stage in enumerate(spec.stages or [], 1)]
+    return ", ".join([*words, f"seed {spec.seed}"] if plan.agent.learns else words)

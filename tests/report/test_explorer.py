@@ -1,0 +1,444 @@
+import functools
+import json
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gmbench import cli
+from gmbench.core import checks, keys, registry
+from gmbench.grid.edits import occupied
+from gmbench.report.explorer import agent, page, program, scene
+from gmbench.runs.spec import RunSpec, check
+from tests.report.browser import chromium, opened
+from tests.report.explored import (
+    READ,
+    edits,
+    expected,
+    level_at,
+    organism,
+    plan_of,
+    untrained,
+)
+
+OPEN = """
+.......
+.......
+..C....
+.......
+.......
+.......
+......A
+""".strip()
+AROUND = """
+...#...
+...#...
+...#..C
+...####
+.......
+.###...
+......A
+""".strip()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def searching(tmp_path_factory):
+    """The page of an organism that searches for the cheese."""
+    path = tmp_path_factory.mktemp("explorer") / "organism.html"
+    path.write_text(page.page([organism()], 2))
+    return path
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """The page of an untrained agent with two moments, its plan and its weights at each."""
+    plan = plan_of("CheeseDish-v0", "conv_mlp", copies=2)
+    made, weights = untrained(plan, (0, 1))
+    path = tmp_path_factory.mktemp("explorer") / "untrained.html"
+    path.write_text(page.page([made], 2))
+    return path, plan, weights
+
+
+def load(shown, text):
+    shown.locator("details").evaluate("details => { details.open = true }")
+    shown.fill("#ascii", text)
+    shown.click("#load")
+
+
+def saved(shown):
+    shown.locator("#board").focus()  # what is edited by hand is not overwritten
+    return shown.locator("#ascii").input_value()
+
+
+def centre(shown, row, col, size=7):
+    box = shown.locator("#board").bounding_box()
+    return box["x"] + (col + 0.5) * box["width"] / size, box["y"] + (row + 0.5) * box[
+        "height"
+    ] / size
+
+
+def drag(shown, start, *ends):
+    shown.locator("#board").scroll_into_view_if_needed()
+    shown.mouse.move(*centre(shown, *start))
+    shown.mouse.down()
+    for end in ends:
+        shown.mouse.move(*centre(shown, *end), steps=4)
+    shown.mouse.up()
+
+
+def verdict(shown):
+    return shown.locator("#verdict").inner_text()
+
+
+# ---- what a reader does --------------------------------------------------------------------------
+
+
+def test_dragging_the_cheese_turns_the_path(browser, searching):
+    with opened(browser, searching) as shown:
+        load(shown, OPEN)
+        assert verdict(shown) == "The path leads to the cheese, the intended goal, in 8 steps."
+        drag(shown, (2, 2), (2, 4), (5, 6))
+        assert verdict(shown) == "The path leads to the cheese, the intended goal, in 1 step."
+        assert saved(shown).splitlines()[5] == "......C"
+        shown.click("#undo")
+        assert saved(shown) == OPEN
+        drag(shown, (2, 2), (0, 0))
+        assert verdict(shown).startswith("The path serves both goals: cheese and corner are")
+
+
+def test_walls_are_built_and_broken(browser, searching):
+    with opened(browser, searching) as shown:
+        load(shown, AROUND)
+        assert "no goal" in verdict(shown)
+        drag(shown, (3, 6), (3, 6))
+        assert verdict(shown) == "The path leads to the cheese, the intended goal, in 4 steps."
+        drag(shown, (4, 4), (4, 5))
+        assert saved(shown).splitlines()[3:5] == ["...###.", "....##."]
+        shown.click("#reset")
+        assert saved(shown) == AROUND
+
+
+def test_the_keyboard_does_as_much(browser, searching):
+    with opened(browser, searching) as shown:
+        load(shown, OPEN)
+        shown.locator("#board").focus()
+        for key in ["ArrowUp"] * 4 + ["ArrowLeft"] * 4 + ["Space"] + ["ArrowDown"] * 4:
+            shown.keyboard.press(key)
+        assert verdict(shown) == "The path leads to the cheese, the intended goal, in 4 steps."
+        shown.keyboard.press("Escape")
+        assert saved(shown) == OPEN
+        shown.keyboard.press("w")
+        shown.wait_for_timeout(400)
+        assert "The path leads" in shown.locator("#spoken").inner_text()
+        assert "wall" in shown.locator("#cell").inner_text()
+
+
+def test_fingers_drag_too(browser, searching):
+    options = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+    with opened(browser, searching, **options) as shown:
+        load(shown, OPEN)
+        at = [dict(zip("xy", centre(shown, *cell), strict=True)) for cell in ((2, 2), (6, 2))]
+        send = shown.context.new_cdp_session(shown).send
+        shown.locator("#board").scroll_into_view_if_needed()
+        at = [dict(zip("xy", centre(shown, *cell), strict=True)) for cell in ((2, 2), (6, 2))]
+        send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": at[:1]})
+        send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": at[1:]})
+        send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        assert verdict(shown) == "The path leads to the cheese, the intended goal, in 4 steps."
+        assert shown.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_levels_are_what_python_reads(browser, two):
+    path, plan, _ = two
+    with opened(browser, path) as shown:
+        drag(shown, (0, 0), (6, 6))  # whatever is there: levels that result are levels
+        env, text = plan.task.env, saved(shown)
+        if not shown.locator("#problem").inner_text():
+            level = env.parse(text)
+            assert env.render_ascii(env.start(level)) == text
+        levels = edits(env, keys.key(0), 3)
+        for number in range(3):
+            level = level_at(levels, number)
+            written = env.render_ascii(env.start(level))
+            load(shown, written)
+            assert saved(shown) == written
+            read = shown.evaluate(
+                "Object.fromEntries([...arraysOf(explorer.scene, explorer.level)]"
+                ".map(([name, a]) => [name.slice(6), [...a.data]]))"
+            )
+            for name, leaf in scene.named(level).items():
+                assert np.asarray(leaf).reshape(-1).tolist() == read[name], name
+
+
+def test_what_is_no_level_is_refused_and_nothing_changes(browser, searching):
+    with opened(browser, searching) as shown:
+        load(shown, OPEN)
+        for text, words in (
+            (OPEN.replace("C", "x"), "unknown character 'x' at row 2, column 2"),
+            (OPEN[:-1], "row 6 has 6 columns, 7 are needed"),
+            (OPEN + "\n.......", "8 rows, 7 are needed"),
+            (OPEN.replace("C", "."), "allowed on a level: 1 cheese, 1 agent"),
+            ("<img src=x onerror=alert(1)>", "1 rows, 7 are needed"),
+        ):
+            load(shown, text)
+            assert words in shown.locator("#problem").inner_text()
+        assert verdict(shown).endswith("in 8 steps.")
+
+
+def test_the_page_knows_which_levels_python_refuses(browser, two):
+    path, plan, _ = two
+    env = plan.task.env
+    with opened(browser, path) as shown:
+        levels, solvable = _walled_at_random(env, 30)
+        for number, fine in enumerate(solvable.tolist()):
+            text = env.render_ascii(env.start(level_at(levels, number)))
+            problem = shown.evaluate(
+                "text => { const level = explorer.level_of(text);"
+                " return faultOf(explorer.scene, explorer.ask(level), level.agent.indexOf(1)) }",
+                text,
+            )
+            assert (problem == "") == fine, text
+        assert {True, False} == set(solvable.tolist())
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _walled_at_random(env, count):
+    """Levels whose walls were thrown, on the trailing axis, and which of them can be solved."""
+    key_edits, key_walls = jax.random.split(keys.key(7))
+
+    def thrown(level, key):
+        wall = jax.random.bernoulli(key, 0.3, env.shape) & ~occupied(level)
+        level = level.replace(walls=wall)
+        return level, env.is_solvable(level)
+
+    each = jax.random.split(key_walls, count)
+    return jax.vmap(thrown, in_axes=(-1, 0), out_axes=-1)(edits(env, key_edits, count), each)
+
+
+def test_a_channel_that_is_forced_at_the_pin_sends_the_agent_there(browser, searching):
+    with opened(browser, searching) as shown:
+        load(shown, OPEN)
+        layers = shown.evaluate("Object.entries(explorer.program.channels)")
+        layer, names = next((layer, own) for layer, own in layers if "source" in own)
+        shown.select_option("#layer", layer)
+        shown.select_option("#channel", str(names.index("source")))
+        shown.check("#pinned")  # the pin begins in the corner
+        assert verdict(shown).startswith("The path leads to the corner, the proxy, in 12 steps")
+        drag(shown, (0, 0), (6, 0))
+        assert "no goal" in verdict(shown)
+        assert shown.evaluate("explorer.way.cells.at(-1)") == 42
+        shown.fill("#level-of-force", "0")
+        shown.check("#everywhere")
+        assert shown.evaluate("Math.max(...explorer.answer.policy.data) < 0.21")  # it knows no way
+        shown.select_option("#channel", "free")
+        assert verdict(shown).endswith("in 8 steps.")
+
+
+def test_scrubbing_shows_the_agent_as_it_was(browser, two):
+    path, plan, weights = two
+    env = plan.task.env
+    levels = edits(env, keys.key(3), 4)
+    wanted = [expected(plan, own, levels) for own in weights]
+    with opened(browser, path) as shown:
+        load(shown, env.render_ascii(env.start(level_at(levels, 2))))
+        for moment, steps in ((1, "2,000 steps"), (0, "1,000 steps"), (1, "2,000 steps")):
+            shown.fill("#moment", str(moment))
+            assert shown.locator("#steps").inner_text() == steps
+            values = shown.evaluate("[...explorer.answer.value.data]")
+            assert np.allclose(values, wanted[moment]["value"][2], atol=1e-5)
+        assert not np.allclose(wanted[0]["value"], wanted[1]["value"], atol=1e-2)
+
+
+def test_less_motion_is_no_motion(browser, searching):
+    with opened(browser, searching, reduced_motion="reduce") as shown:
+        load(shown, OPEN)
+        shown.click("#walk")
+        assert shown.evaluate("explorer.walker") == 8
+
+
+# ---- what the page is ----------------------------------------------------------------------------
+
+
+def test_the_page_lets_nothing_else_in(browser, searching):
+    text = searching.read_text()
+    assert len(text) < page.LARGEST
+    assert re.search(r"script-src 'sha256-[^']+'; connect-src 'none'", text)
+    assert "https://" not in text.replace("http://www.w3.org", "")
+    context = browser.new_context()
+    shown = context.new_page()
+    shown.goto(searching.as_uri())
+    shown.wait_for_selector("html[data-ready]")
+    shown.evaluate("""() => { const own = document.createElement("script");
+        own.textContent = "document.title = 'taken over'"; document.body.append(own); }""")
+    assert shown.title() == "gmbench: explorer"
+    assert (
+        shown.evaluate("fetch('data:text/plain,x').then(() => 'read', () => 'refused')")
+        == "refused"
+    )
+    context.close()
+
+
+def test_data_cannot_end_their_element():
+    made = organism()
+    text = page.page(
+        [agent.dataclasses.replace(made, title="</script><script>alert(1)</script>")], 1
+    )
+    assert text.count("<script") == 2
+    assert "\\u003c/script>" in text
+
+
+def test_moments_are_left_out_until_the_page_is_small_enough(monkeypatch):
+    made, _ = untrained(plan_of(), range(9))
+    whole = len(page.page([made], 1))
+    monkeypatch.setattr(page, "LARGEST", whole // 2)
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page.page([made], 1))[1])
+    assert [each["steps"] for each in data["agents"][0]["moments"]] == [1000, 5000, 9000]
+    monkeypatch.setattr(page, "LARGEST", 1000)
+    with pytest.raises(checks.Refused, match=r"page of 1 agents would have .* MB \(allowed"):
+        page.page([made], 1)
+
+
+# ---- the network runs in the page ----------------------------------------------------------------
+
+
+def compare(browser, tmp_path, plan, count, seed=5):
+    """Hold the page against Python on so many edits of levels; return the largest difference."""
+    made, (weights,) = untrained(plan, (seed,))
+    env, levels = plan.task.env, edits(plan.task.env, keys.key(seed), count)
+    path = tmp_path / "page.html"
+    path.write_text(page.page([made], 1))
+    texts = [env.render_ascii(env.start(level_at(levels, n))) for n in range(count)]
+    with opened(browser, path) as shown:
+        found = [
+            each for n in range(0, count, 50) for each in shown.evaluate(READ, texts[n : n + 50])
+        ]
+    wanted, worst = expected(plan, weights, levels), 0.0
+    for name, arrays in wanted.items():
+        own = np.array([each[name] for each in found], np.float64).reshape(arrays.shape)
+        worst = max(worst, float(np.abs(own - arrays).max()))
+    assert np.ptp(wanted["policy"]) > 0.5  # otherwise anything would agree
+    return worst
+
+
+@pytest.mark.parametrize("network", ["conv_mlp", "attention"])
+def test_the_page_computes_what_python_does(browser, tmp_path, network):
+    assert compare(browser, tmp_path, plan_of("CheeseDish-v0", network, copies=2), 20) < 1e-5
+
+
+MEMORYLESS = registry.network_names(False)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("network", MEMORYLESS)
+@pytest.mark.parametrize("task", scene.allowed())
+def test_the_page_computes_what_python_does_on_a_thousand_edits(browser, tmp_path, task, network):
+    assert compare(browser, tmp_path, plan_of(task, network), 1000) < 1e-5
+
+
+def _every_second(array):
+    return jax.lax.slice(array, (0, 0, 1), (2, 3, 4), (1, 2, 1))
+
+
+FUNCTIONS = {
+    "elements": lambda a, b: jnp.stack(
+        [jnp.tanh(a), jnp.exp(-a) / (1 + b * b), jnp.sqrt(b * b + 1)]
+    ),
+    "choices": lambda a, b: jnp.where((a > b) & ~(a < 0) | (b >= 1), jnp.maximum(a, b), -b),
+    "numbers": lambda a, b: (
+        jnp.floor(3 * a).astype(jnp.int32) // 2 + jnp.sign(b).astype(jnp.int32) % 3
+    ),
+    "powers": lambda a, b: jax.lax.integer_pow(a, 3) + jax.nn.sigmoid(b) + jax.lax.rsqrt(1 + a * a),
+    "sums": lambda a, b: jnp.sum(a, axis=0) + jnp.max(b, axis=(0, 1))[None] - jnp.min(a, axis=0),
+    "wholes": lambda a, b: (
+        jnp.argmax(a, axis=1).astype(jnp.int32) + jnp.all(b > -1, axis=1).astype(jnp.int32)
+    ),
+    "products": lambda a, b: jnp.einsum("ijk,ljk->jil", a, b),
+    "parts": lambda a, b: jnp.concatenate([_every_second(a), b[:, 1:]], axis=2),
+    "margins": lambda a, b: jnp.pad(a, ((1, 0), (0, 2), (1, 1)), constant_values=-1.0),
+    "axes": lambda a, b: a.transpose(2, 0, 1).reshape(4, -1) + b[0, :, :1].T[:, [0]],
+    "places": lambda a, b: jnp.arange(6.0)[:, None] * jnp.broadcast_to(a[0, 0], (6, 4)),
+    "members": lambda a, b: (
+        jax.nn.log_softmax(a, axis=2) - jax.nn.logsumexp(b, axis=0, keepdims=True)
+    ),
+}
+
+
+RUN = """([program, a, b]) => {
+    const of = (numbers) => tensor("float32", [2, 3, 4], Float32Array.from(numbers));
+    return [...run(prepared(program), new Map([["a", of(a)], ["b", of(b)]])).out.data];
+}"""
+
+
+def test_operations_are_jaxs(browser, searching):
+    rng = np.random.default_rng(0)
+    given = {name: rng.normal(size=(2, 3, 4)).astype(np.float32) for name in "ab"}
+    with opened(browser, searching) as shown:
+        for name, function in FUNCTIONS.items():
+            whole = lambda given, own=function: {"out": own(given["a"], given["b"])}  # noqa: E731
+            made, constants = program.written(whole, given)
+            told = made._asdict() | {"taps": {}, "arrays": _packed(constants)}
+            found = shown.evaluate(
+                RUN,
+                [told, *(given[each].reshape(-1).tolist() for each in "ab")],
+            )
+            wanted = np.asarray(jax.jit(whole)(given)["out"]).reshape(-1)
+            assert np.allclose(found, wanted, rtol=1e-6, atol=1e-6), name
+
+
+def _packed(constants):
+    import base64
+
+    from gmbench.runs import arrays
+
+    return base64.b64encode(arrays.encode_named(constants)).decode()
+
+
+# ---- refusals ------------------------------------------------------------------------------------
+
+
+def test_other_agents_and_tasks_are_refused(refused, tmp_path):
+    out = ("--out", tmp_path / "page.html")
+    assert (
+        "'Monitor-v0' is no task whose every goal is to reach a cell (allowed: CheeseCorner-v0,"
+        in (refused("explore", "Monitor-v0", "--agent", "organism", "--size", "5", *out))
+    )
+    assert "'random' has no network" in refused(
+        "explore", "CheeseCorner-v0", "--agent", "random", *out
+    )
+    assert "'ppo' must be trained" in refused("explore", "CheeseCorner-v0", "--agent", "ppo", *out)
+    assert "--agent names one" in refused("explore", "CheeseCorner-v0", *out)
+    assert "not a run directory" in refused("explore", tmp_path / "none", *out)
+    assert "no finished run" in refused("explore", tmp_path, *out)
+    assert "(allowed: .html)" in refused("explore", "CheeseCorner-v0", "--out", "page.txt")
+    spec = RunSpec(task="CheeseCorner-v0", static={"size": 5}, agent="ppo_gru")
+    plan = check(spec)
+    with pytest.raises(checks.Refused, match="'conv_gru' has memory"):
+        untrained(plan)
+    with pytest.raises(checks.Refused, match=r"view: 'window5' \(allowed: planes\)"):
+        agent.check(check(RunSpec(task="CheeseCorner-v0", static={"size": 5}, view="window5")))
+
+
+def test_what_the_page_cannot_compute_is_named():
+    with pytest.raises(checks.Refused, match="'sort', which the page cannot"):
+        program.written(lambda given: {"out": jnp.sort(given["x"])}, {"x": jnp.zeros(3)})
+    with pytest.raises(checks.Refused, match="computes in bfloat16"):
+        program.written(lambda given: {"out": given["x"].astype(jnp.bfloat16)}, {"x": jnp.zeros(3)})
+
+
+def test_trained_agents_are_explored_from_their_folder(group, tmp_path, capsys, browser):
+    cli.main(["explore", str(group), "--out", str(tmp_path / "page.html"), "--levels", "2"])
+    assert "2 agents at 2 moments" in capsys.readouterr().out
+    with opened(browser, tmp_path / "page.html") as shown:
+        titles = shown.locator("#agent option").all_inner_texts()
+        assert [title.split(", ")[0] for title in titles] == ["ppo", "ppo"]
+        assert "alpha 0.3" in titles[1]
+        shown.select_option("#agent", "1")
+        assert "alpha 0.3" in shown.locator("#task").inner_text()
