@@ -15,7 +15,7 @@ endif
 TWO = -n 2 --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test nightly lint types bench-check
+.PHONY: help demo test nightly lint types docs bench-check
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1 \t/p' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ types: .venv/installed-dev  ## Check types, strictly
 	@ln -sfn ../../../envs .cache/types/gmbench/envs
 	@ln -sfn ../../../agents .cache/types/gmbench/agents
 	$(BIN)/mypy
+
+docs: .venv/installed-dev  ## Write the documentation as a site, to docs/_build/html
+	JAX_PLATFORMS=cpu $(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --jobs 2 \
+		--conf-dir docs . docs/_build/html
 
 bench-check: .venv/installed-dev  ## Compare speed ratios with the committed ones (idle machine)
 	$(BIN)/python benchmarks/check.py

@@ -35,7 +35,7 @@ class Learner(NamedTuple):
 
     Attributes:
         needs: ``config -> Needs``.
-        shapes: ``(env, config) -> `` the shapes and dtypes of the finished agent's weights.
+        shapes: ``(env, config) ->`` the shapes and dtypes of the finished agent's weights.
         init: ``(env, config, mitigate, key, params, rates, updates) -> state``, the start of the
             first stage.
         enter: ``(env, config, mitigate, state, params) -> state``, the start of any other stage:

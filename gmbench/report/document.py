@@ -1,9 +1,11 @@
 """``Document``: what a question found, as tables, words and pictures; printed in four ways.
 
-A document is made once, and shown on the console, as Markdown with pictures beside it, as one
-self-contained HTML page, or as JSON. Cells of tables are words, rates or estimates.
+A document is made once, and shown on the console, as Markdown with pictures beside it (within it
+in a notebook), as one self-contained HTML page, or as JSON. Cells of tables are words, rates or
+estimates.
 """
 
+import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -129,6 +131,14 @@ class Document:
     def pictures(self) -> list[Figure]:
         """Its figures."""
         return [part.figure for part in self.parts if isinstance(part, Picture)]
+
+    def _repr_markdown_(self) -> str:
+        """Return it as a notebook shows the last value of a cell: pictures are within the text."""
+        text, files = markdown(self, "picture")
+        for name, data in files.items():
+            within = f"data:image/png;base64,{base64.b64encode(data).decode()}"
+            text = text.replace(f"]({name})", f"]({within})")
+        return text
 
 
 # ---- cells ---------------------------------------------------------------------------------------
