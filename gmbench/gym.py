@@ -302,19 +302,9 @@ def register() -> None:
     for id in registry.task_ids():
         name = f"gmbench/{id}"
         if name not in gymnasium.registry:
-            gymnasium.register(
-                name,
-                entry_point=partial(_single, id),
-                vector_entry_point=partial(_vector, id),
-            )
-
-
-def _single(id: str, **options: Any) -> Any:
-    return make(id, **options)
-
-
-def _vector(id: str, num_envs: int = 1, **options: Any) -> Any:
-    return make(id, num_envs=num_envs, **options)
+            # Named, not passed: a specification with functions in it cannot be stored.
+            made = f"{__name__}:make"
+            gymnasium.register(name, entry_point=made, vector_entry_point=made, kwargs={"id": id})
 
 
 register()

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from gymnax.wrappers import GymnaxToGymWrapper, GymnaxToVectorGymWrapper, LogWrapper
 
 import gmbench
@@ -96,11 +97,37 @@ def test_a_batch_and_an_env_pay_the_same():
             break
 
 
-def test_arrays_stay_on_the_device_if_asked_to():
+def test_arrays_stay_on_the_device_and_are_read_where_they_lie():
     envs = gym.make(TASK, num_envs=4, size=5, output="jax")
-    seen, _ = envs.reset(seed=0)
-    assert isinstance(seen, jax.Array)
-    assert hasattr(envs.step(jnp.zeros(4, jnp.int32))[0], "__dlpack__")
+    envs.reset(seed=0)
+    for array in envs.step(jnp.zeros(4, jnp.int32))[:4]:
+        assert isinstance(array, jax.Array)
+        assert np.from_dlpack(array).ctypes.data == array.unsafe_buffer_pointer()
+        assert np.asarray(array).ctypes.data == array.unsafe_buffer_pointer()
+
+
+def test_gymnasiums_statistics_of_a_batch(envs):
+    """Its wrapper counts returns and lengths as an episode's rewards, next-step resets included."""
+    envs = RecordEpisodeStatistics(envs)
+    envs.reset(seed=0)
+    total, length, ended = np.zeros(16), np.zeros(16, int), 0
+    fresh = np.zeros(16, bool)
+    for _ in range(20):
+        _, reward, terminated, truncated, info = envs.step(envs.action_space.sample())
+        total, length = np.where(fresh, 0, total + reward), np.where(fresh, 0, length + 1)
+        fresh = terminated | truncated
+        ended += fresh.sum()
+        if fresh.any():
+            np.testing.assert_allclose(info["episode"]["r"][fresh], total[fresh])
+            np.testing.assert_array_equal(info["episode"]["l"][fresh], length[fresh])
+    assert ended >= 16
+
+
+def test_what_an_environment_was_made_with_can_be_stored_and_made_again():
+    made = gymnasium.make(f"gmbench/{TASK}", size=6)
+    again = gymnasium.make(gymnasium.envs.registration.EnvSpec.from_json(made.spec.to_json()))
+    assert again.observation_space == made.observation_space
+    assert again.unwrapped.task == made.unwrapped.task
 
 
 @pytest.mark.parametrize(
