@@ -60,6 +60,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "wrappers":
+        return importlib.import_module("gmbench.wrappers")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'gmbench' has no attribute {name!r}")
     return getattr(importlib.import_module(_PUBLIC[name]), name)
