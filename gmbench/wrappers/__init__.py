@@ -13,6 +13,7 @@ from gmbench.wrappers.last_step import LastStep
 from gmbench.wrappers.pixels import Pixels
 from gmbench.wrappers.step5 import Step5, step5
 from gmbench.wrappers.sticky import Sticky
+from gmbench.wrappers.underspecified import Underspecified, underspecified
 from gmbench.wrappers.views import PLANES, wrap
 from gmbench.wrappers.window import Window
 
@@ -24,7 +25,9 @@ __all__ = [
     "Pixels",
     "Step5",
     "Sticky",
+    "Underspecified",
     "Window",
     "step5",
+    "underspecified",
     "wrap",
 ]
