@@ -70,21 +70,60 @@ def fold(
             episode is still live.
         first: what is folded before the first step.
     """
+
+    def keep(folded: Any, moment: Moment) -> tuple[Any, None]:
+        return update(folded, moment), None
+
+    return _played(env, params, policy, levels, key, steps, keep, first)[0]
+
+
+def each(
+    env: Environment[Any, Any],
+    params: EnvParams,
+    policy: Policy,
+    levels: Level,
+    key: PRNGKeyArray,
+    steps: int,
+    of: Callable[[Moment], Any],
+) -> Any:
+    """Play one episode on each level and return what ``of`` says of every step, steps in front.
+
+    It is called for all ``steps``, whether or not an episode is still live.
+    """
+
+    def note(nothing: None, moment: Moment) -> tuple[None, Any]:
+        return nothing, of(moment)
+
+    return _played(env, params, policy, levels, key, steps, note, None)[1]
+
+
+def _played(
+    env: Environment[Any, Any],
+    params: EnvParams,
+    policy: Policy,
+    levels: Level,
+    key: PRNGKeyArray,
+    steps: int,
+    update: Callable[[Any, Moment], tuple[Any, Any]],
+    first: Any,
+) -> tuple[Any, Any]:
+    """Play; ``update`` returns what is folded and what is kept of each step. Return both."""
     count = jax.tree.leaves(levels)[0].shape[-1]
     chances = jax.random.uniform(key, (steps, count))
     act = pool.over_envs(policy.act)
 
-    def step(carry: tuple[Any, ...], chance: Array) -> tuple[tuple[Any, ...], None]:
+    def step(carry: tuple[Any, ...], chance: Array) -> tuple[tuple[Any, ...], Any]:
         states, memory, live, folded = carry
         log_probs, memory = act(memory, states, pool.observe(env, states))
         actions = draw(log_probs, chance)
         moved = pool.step(env, params, states, actions)
-        folded = update(folded, Moment(states, log_probs, actions, moved, live))
-        return (moved.state, memory, live & ~moved.done, folded), None
+        folded, kept = update(folded, Moment(states, log_probs, actions, moved, live))
+        return (moved.state, memory, live & ~moved.done, folded), kept
 
     memory = pool.over_envs(policy.begin)(levels)
     begun = (pool.begin(env, levels), memory, jnp.ones(count, bool), first)
-    return jax.lax.scan(step, begun, chances)[0][-1]
+    (*_, folded), kept = jax.lax.scan(step, begun, chances)
+    return folded, kept
 
 
 def planners(

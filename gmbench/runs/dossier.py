@@ -208,25 +208,9 @@ def _recorded(
     """Record one episode on each level."""
     del discount
 
-    def note(folded: tuple[Any, Array], moment: rollouts.Moment) -> tuple[Any, Array]:
-        episodes, time = folded
+    def note(moment: rollouts.Moment) -> Episodes:
         seen = pool.observe(env, moment.states)
         paid = jnp.where(moment.live[None], moment.moved.goals, jnp.float32(0))
-        new = Episodes(seen, moment.log_probs, moment.actions, paid, moment.live)
-        put = jax.tree.map(lambda old, one: old.at[time].set(one.astype(old.dtype)), episodes, new)
-        return put, time + 1
+        return Episodes(seen, moment.log_probs, moment.actions, paid, moment.live)
 
-    count = jax.tree.leaves(levels)[0].shape[-1]
-
-    def blank(*shape: int, dtype: Any = jnp.float32) -> Array:
-        return jnp.zeros((MOST, *shape, count), dtype)
-
-    empty = Episodes(
-        blank(*env.observation_shape, dtype=env.observation_dtype),
-        blank(env.num_actions),
-        blank(dtype=jnp.int8),
-        blank(len(env.goal_names)),
-        blank(dtype=bool),
-    )
-    given = env, params, policy, levels, key, MOST
-    return rollouts.fold(*given, note, (empty, jnp.int32(0)))[0]
+    return rollouts.each(env, params, policy, levels, key, MOST, note)  # type: ignore[no-any-return]
