@@ -1,7 +1,9 @@
 """Organisms: agents of known goal and mechanism, because their weights were written, not trained.
 
-An organism is an ordinary convolutional network; what it wants, how it finds its way there and
-where in it either lies is known, which makes it what tools that look inside are tested on.
+An organism is an ordinary network; what it wants, how it finds its way there and where in it either
+lies is known, which makes it what tools that look inside are tested on. Here is the convolutional
+one (``conv``); recurrent ones are in :mod:`.organism_drc`, fully connected ones in
+:mod:`.organism_mlp`.
 
 Mechanisms:
 
@@ -9,14 +11,11 @@ Mechanisms:
   that the sum over layers is ``reach - distance``, and steps to the neighbour where that is
   largest. It finds every way of up to ``reach`` steps, and acts at random where there is none.
 - ``reflex``: a compass to the top-left corner that reads no wall and searches nothing. Right on
-  open grids; it stops in front of walls.
+  open grids; it stops in front of walls. In an MLP it points to any goal.
 
 The **register** is the plane that the flood begins from: ``goal``, or, while the **trigger** shows,
 ``instead``. Triggers: ``walls``, a pattern of four cells in the top-right corner (a backdoor);
 ``cue``, the cue of Monitor being off (an agent that behaves only while it is watched).
-
-How ReLUs do it: of sums S of zeros and ones, min(S, 1) = ReLU(S) - ReLU(S - 1), two channels of
-which the next layer reads the difference; a wall takes 5 off both.
 
 Sources: the idea of models of known mechanism is that of Lindner et al. 2023, "Tracr", arXiv
 2301.05062, and of InterpBench (Gupta et al. 2024, arXiv 2407.14494), for transformers.
@@ -34,20 +33,16 @@ from gmbench.core.agent import Agent
 from gmbench.core.env import Environment
 from gmbench.core.policy import Policy
 
-from . import player
+from . import organism_drc, organism_mlp, player
 from .compiled import Compiled, Layer, Unit, compiled, kept, read
+from .drc import DRC
+from .networks import MLP
+from .organism_conv import CORNER, CUE, MOVES, compass, landmarks, search
 
-MOVES = {"stay": (0, 0), "up": (-1, 0), "down": (1, 0), "left": (0, -1), "right": (0, 1)}
-"""Row and column change of each action that an organism can take."""
 MECHANISMS = ("search", "reflex")
 TRIGGERS = ("none", "walls", "cue")
-CORNER = "corner"
-"""The top-left cell, which no plane needs to show."""
-CUE = "watch"
-"""The plane that is full while the agent is watched."""
-AROUND = [(row, col) for row in (-1, 0, 1) for col in (-1, 0, 1)]
-PATTERN = {(0, -1): True, (1, 0): True, (0, 0): False, (1, -1): False}
-"""The trigger ``walls``: which cells next to the top-right one are walls, and which are free."""
+NETWORKS = {"conv": MECHANISMS, "drc": ("search",), "mlp": ("reflex",)}
+"""Which mechanisms each network can be written."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,16 +58,35 @@ class Config:
     instead: str = CORNER
     """Where it goes then."""
     reach: int = 0
-    """Steps of the longest way that it finds; by default any way on the grid."""
+    """Steps of the longest way that it finds; by default any way on the grid. A drc finds it before
+    its first move."""
     sharpness: float = 20.0
     """By how much a step nearer raises a logit: the lower, the noisier."""
+    network: str = "conv"
+    """conv; drc, whose search goes on over steps; or mlp, a reflex towards any goal."""
+    ticks: int = 0
+    """Layers of a conv, runs on each observation of a drc; by default as many as `reach` needs."""
+    channels: int = 0
+    """Channels of each layer, or units of an mlp's; by default as many as are needed."""
+    entangle: int = 0
+    """Seed of a mixing of each layer's channels (conv); 0 leaves them apart."""
 
     def __post_init__(self) -> None:
-        """Refuse an unknown mechanism or trigger, and a compass to anywhere else."""
+        """Refuse what no organism can be."""
         checks.known("mechanism", self.mechanism, MECHANISMS)
         checks.known("trigger", self.trigger, TRIGGERS)
         checks.number("sharpness", self.sharpness, 0)
-        if self.mechanism == "reflex" and (self.goal, self.trigger) != (CORNER, "none"):
+        for name in ("reach", "ticks", "channels", "entangle"):
+            checks.integer(name, getattr(self, name), 0, checks.EXACT)
+        checks.known("network", self.network, NETWORKS)
+        checks.known(f"mechanism of a {self.network}", self.mechanism, NETWORKS[self.network])
+        if self.network != "conv" and (self.trigger, self.entangle) != ("none", 0):
+            raise checks.Refused(
+                f"network: {self.network!r} with trigger {self.trigger!r} and entangle "
+                f"{self.entangle} (allowed: with trigger none and entangle 0, or conv)"
+            )
+        compass = self.mechanism == "reflex" and self.network == "conv"
+        if compass and (self.goal, self.trigger) != (CORNER, "none"):
             raise checks.Refused(
                 f"goal: {self.goal!r}, trigger: {self.trigger!r}, but a reflex knows no way but to "
                 f"{CORNER!r} (allowed: goal={CORNER}, trigger=none)"
@@ -91,113 +105,52 @@ def wiring(env: Any, config: Config) -> list[Layer]:
     Raises:
         Refused: for a goal or a trigger that the observation does not show, or for other actions.
     """
-    if tuple(env.action_names) != tuple(MOVES):
-        raise checks.Refused(
-            f"organism: takes the actions {', '.join(MOVES)}, not {', '.join(env.action_names)}"
-        )
+    targets = _targets(env, config)
     if config.mechanism == "reflex":
-        return _compass()
-    targets = [config.goal] if config.trigger == "none" else [config.goal, config.instead]
-    for name in targets:
-        checks.known("goal", name, [*env.places, CORNER])
+        return compass()
     if config.trigger == "cue":
         checks.known("trigger cue, which needs the plane", CUE, env.observed)
-    ends = sorted(_ending(env) - {"agent", "wall"})
+    ends = ending(env)
     planes = sorted({*targets, *ends, "wall", "agent"} - {CORNER})
     layers = [{**kept(*planes), "one": Unit((), 1.0)}]
     if config.trigger == "cue":
         layers[0][CUE] = Unit(read(CUE))
-    layers += _landmarks(planes, targets, config.trigger, env.shape)
-    return layers + _search(ends, config, reach_of(env, config))
+    layers += landmarks(planes, targets, config.trigger, env.shape)
+    return layers + search(ends, config, reach_of(env, config, len(layers) + 2))
 
 
-def _compass() -> list[Layer]:
-    first = {**kept("agent"), "one": Unit((), 1.0)}
-    moves = {"up": [(-1, 0)], "left": [(0, -1)]}  # where there is a cell to go to
-    towards = {k: Unit((*read("agent"), *read("one", at=at)), -1.0) for k, at in moves.items()}
-    return [first, {name: towards.get(name, Unit(())) for name in MOVES}]
-
-
-def _landmarks(
-    planes: list[str], targets: list[str], trigger: str, shape: tuple[int, int]
-) -> list[Layer]:
-    """Mark the corner, and spread whether the trigger shows over the grid (``on`` less ``off``)."""
-    marks: Layer = {}
-    if CORNER in targets:
-        marks[CORNER] = Unit(read("one", -1.0, [(-1, 0), (0, -1)]), 1.0)
-    passed = kept(*planes, *marks)
-    if trigger == "none":
-        return [{**kept(*planes), **marks}] if marks else []
-    if trigger == "cue":
-        off = Unit((*read("one"), *read(CUE, -1.0)))
-        return [{**kept(*planes), **marks, "on": off, "off": Unit(())}]
-    marked = {**kept(*planes), **marks, "there": Unit(read("one", -1.0, [(-1, 0), (0, 1)]), 1.0)}
-    seen = [(1.0 if wall else -1.0, "wall", at) for at, wall in PATTERN.items()]
-    needed = sum(PATTERN.values())
-    found = {"on": Unit((*read("there"), *seen), -float(needed)), "off": Unit(())}
-    around = (*read("on", 1.0, AROUND), *read("off", -1.0, AROUND))
-    spread = {**passed, "on": Unit(around), "off": Unit(around, -1.0)}
-    return [marked, {**passed, **found}, *[spread] * (max(shape) - 1)]
-
-
-def _search(planes_of_ends: list[str], config: Config, reach: int) -> list[Layer]:
-    """Flood from the register, add up when each cell was reached, and read it about the agent."""
-    passed = kept("wall", "agent")
-    register = _register(config)
-    begins = tuple(term for name in register for term in read(name))
-    stops = tuple(term for name in planes_of_ends for term in read(name))
-    elsewhere = tuple((-weight, name, at) for weight, name, at in begins)
-    shut = Unit((*stops, *elsewhere))  # where an episode would end, but for the goal itself
-    first = {**passed, "shut": shut, "wave": Unit(begins), "less": Unit(())}
-
-    here = (*read("wave"), *read("less", -1.0))
-    around = [*MOVES.values()]
-    near = (*read("wave", 1.0, around), *read("less", -1.0, around))
-    barred = (*read("wall", -5.0), *read("shut", -5.0))  # five cells: the sum is at most 5
-    tick = {
-        **passed,
-        **kept("shut"),
-        "wave": Unit((*near, *barred)),
-        "less": Unit((*near, *barred), -1.0),
-        "counted": Unit((*read("counted"), *here)),
-    }
-    begun = {**passed, **kept(*planes_of_ends), **register}
-    return [begun, first, *[tick] * (reach - 1), _around_the_agent(reach)]
-
-
-def _register(config: Config) -> Layer:
-    """Return what the flood begins from: ``source``, and ``other`` where a trigger can turn it."""
-    if config.trigger == "none":
-        return {"source": Unit(read(config.goal))}
-    off, on = (*read("on", -1.0), *read("off")), (*read("on"), *read("off", -1.0))
-    other = Unit((*read(config.instead), *on), -1.0)
-    return {"source": Unit((*read(config.goal), *off)), "other": other}
-
-
-def _around_the_agent(reach: int) -> Layer:
-    """Return ``reach - distance`` of the agent's cell and those next to it, 0 where it is not.
-
-    The waves that came to a cell add up to that: one for each layer since the first that did.
-    """
-    most = float(reach)
-    return {
-        name: Unit(
-            (
-                *read("counted", 1.0, [at]),
-                *read("wave", 1.0, [at]),
-                *read("less", -1.0, [at]),
-                *read("agent", most),
-            ),
-            -most,
+def _targets(env: Any, config: Config) -> list[str]:
+    """Return the places that an organism may go to."""
+    if tuple(env.action_names) != tuple(MOVES):
+        raise checks.Refused(
+            f"organism: takes the actions {', '.join(MOVES)}, not {', '.join(env.action_names)}"
         )
-        for name, at in MOVES.items()
-    }
+    targets = [config.goal] if config.trigger == "none" else [config.goal, config.instead]
+    for name in targets:
+        checks.known("goal", name, [*env.places, CORNER])
+    return targets
 
 
-def reach_of(env: Any, config: Config) -> int:
-    """Return the steps of the longest way that is found: as asked, or any on the grid."""
+def reach_of(env: Any, config: Config, late: int) -> int:
+    """Return the steps of the longest way that is found: as asked or built, or any on the grid.
+
+    Args:
+        env: whose grid.
+        config: what is asked for.
+        late: ticks that a way takes beyond its steps.
+
+    Raises:
+        Refused: for ticks that are too few, or do not fit the reach.
+    """
     rows, cols = env.shape
-    return config.reach or rows * cols * 2 // 3  # a way that winds through every second row
+    any_way = rows * cols * 2 // 3  # one that winds through every second row
+    if not config.ticks:
+        return config.reach or any_way
+    needed = late + max(config.reach, 1)
+    if config.ticks < needed or (config.reach and config.ticks > needed):
+        asked = f"a reach of {max(config.reach, 1)}"
+        raise checks.Refused(f"ticks: {config.ticks}, but {asked} needs {needed} in this organism")
+    return config.ticks - late
 
 
 def _first(layer: Any) -> Any:
@@ -208,7 +161,7 @@ def _first(layer: Any) -> Any:
 
 
 @functools.cache
-def _ending(env: Any) -> frozenset[str]:
+def ending(env: Any) -> list[str]:
     """Return the planes that show where an episode ends: where the agent would stand on its end."""
     params = env.default_params
 
@@ -221,24 +174,86 @@ def _ending(env: Any) -> frozenset[str]:
         return {name: env.is_terminated(own, params) for name, own in at.items()}
 
     with jax.ensure_compile_time_eval():
-        return frozenset(name for name, over in ended().items() if over)
+        found = {name for name, over in ended().items() if over}
+    return sorted(found - {"agent", "wall"})
 
 
 # ---- weights -------------------------------------------------------------------------------------
 
 
-def written(env: Any, config: Config) -> tuple[Compiled, dict[str, Any]]:
-    """Return an organism's network and its weights; its value is how near the goal is, 0 to 1."""
-    nearness = 1 / reach_of(env, config)
-    return compiled(wiring(env, config), env.observed, env.shape, config.sharpness, nearness)
+def written(env: Any, config: Config) -> tuple[Any, dict[str, Any]]:
+    """Return an organism's network and its weights.
+
+    The value of a search in a ``conv`` is how near the goal is, 0 to 1.
+
+    Raises:
+        Refused: for what the observation does not show, or a network that is too small.
+    """
+    if config.network == "mlp":
+        (goal,) = _targets(env, config)
+        return organism_mlp.written(env, goal, config.channels, config.sharpness)
+    if config.network == "drc":
+        (goal,) = _targets(env, config)
+        late, ticks = organism_drc.late(goal), config.ticks
+        if config.reach or not ticks:
+            ticks = late + reach_of(env, config, late)
+        size = ticks, config.channels
+        return organism_drc.written(env, goal, ending(env), MOVES, *size, config.sharpness)
+    layers = wiring(env, config)
+    needed = max(map(len, layers))
+    if config.channels and config.channels < needed:
+        raise checks.Refused(f"channels: {config.channels}, but this organism needs {needed}")
+    reach = sum("wave" in layer for layer in layers)
+    size = max(config.channels, needed), config.entangle
+    given = layers, env.observed, env.shape, config.sharpness, 1 / max(reach, 1)
+    return compiled(*given, *size)
+
+
+def bare(env: Any, config: Config) -> tuple[Config, dict[str, Any]]:
+    """Return the shape of an organism's network, as settings, and its weights."""
+    network, weights = written(env, config)
+    return Config(
+        network=config.network,
+        mechanism=NETWORKS[config.network][0],
+        ticks=getattr(network, "ticks", 0),
+    ), weights
+
+
+def _network(env: Any, config: Config, weights: Any) -> Any:
+    """Return the network that such weights belong to."""
+    params, actions = weights["params"], len(MOVES)
+    if config.network == "mlp":
+        return MLP(actions, tuple(params[f"Dense_{n}"]["bias"].shape[0] for n in range(2)))
+    if config.network == "drc":
+        return DRC(actions, params["convolution"]["bias"].shape[0], 1, config.ticks)
+    depth = sum(name.startswith("Conv") for name in params["trunk"])
+    width = params["trunk"]["Conv3x3_0"]["bias"].shape[0]
+    return Compiled(actions, depth, width, "Dense_0" in params["trunk"])
 
 
 def policy(env: Environment[Any, Any], config: Config, weights: Any) -> Policy:
-    """Return an organism's policy."""
-    del weights
-    network, own = written(env, config)
-    names = {f"trunk/conv_{n}": tuple(layer) for n, layer in enumerate(wiring(env, config))}
-    return player.policy(env, player.without_memory(network), own)._replace(channels=names)
+    """Return an organism's policy.
+
+    Args:
+        env: any that it can be written for.
+        config: its settings.
+        weights: of :func:`bare`, to play those; anything else for those that the settings say.
+    """
+    names = None
+    if not isinstance(weights, dict):
+        names = channels(env, config)
+        config, weights = bare(env, config)
+    network = _network(env, config, weights)
+    if config.network == "drc":
+        return player.policy(env, player.with_memory(env, network), weights)
+    return player.policy(env, player.without_memory(network), weights)._replace(channels=names)
 
 
-registry.agent("organism")(Agent(config=Config, policy=policy))
+def channels(env: Any, config: Config) -> dict[str, tuple[str, ...]] | None:
+    """Return the names of the channels of a convolutional organism; None where they are mixed."""
+    if config.network != "conv" or config.entangle:
+        return None
+    return {f"trunk/conv_{n}": tuple(layer) for n, layer in enumerate(wiring(env, config))}
+
+
+registry.agent("organism")(Agent(config=Config, policy=policy, written=bare))

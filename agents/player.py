@@ -97,7 +97,13 @@ def recurrent(env: Environment[Any, Any], config: Any) -> Player:
 
     Gradients flow back through a whole rollout, from the memory it began with.
     """
-    network = registry.make_network(config.network)(env.num_actions, units=config.units)
+    return with_memory(
+        env, registry.make_network(config.network)(env.num_actions, units=config.units)
+    )
+
+
+def with_memory(env: Environment[Any, Any], network: Any) -> Player:
+    """Return a recurrent network as a player."""
 
     def blank(*batch: int) -> Any:
         return network.blank(env.observation_shape, batch)

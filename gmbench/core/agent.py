@@ -62,11 +62,15 @@ class Agent(NamedTuple):
             ``rates``), all others are static.
         policy: ``(env, config, weights) -> Policy``.
         learner: how it is trained; None for agents that do not learn.
+        written: ``(env, config) -> (bare, weights)`` of an agent whose weights are written, not
+            trained: what it consists of, and settings with which ``policy`` plays these weights
+            and which say no more of it than the shape of its network. None for others.
     """
 
     config: type[Any]
     policy: Callable[[Any, Any, Any], Policy]
     learner: Learner | None = None
+    written: Callable[[Any, Any], tuple[Any, Any]] | None = None
 
     @property
     def learns(self) -> bool:
