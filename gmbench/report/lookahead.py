@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -120,7 +121,7 @@ def draw(points: Sequence[Point]) -> Figure:
 def _points(axes: Axes, points: Sequence[Point], score: str, colour: str) -> None:
     for each in points:
         across, up = each.depth, each.row.scores[score]
-        bars = {"xerr": _bar(across), "yerr": _bar(up)}
+        bars: dict[str, Any] = {"xerr": _bar(across), "yerr": _bar(up)}
         axes.errorbar(across.value, up.value, **bars, fmt="o", color=colour, lw=0.8, ms=3)
         axes.annotate(
             each.agent,
