@@ -408,6 +408,7 @@ def _task(
         training=training,
         shifts=MappingProxyType({name: shifts[name] for name in names}),
         changes=changes,
+        theme="means that become ends",
         intended="reach the exit",
         proxies=MappingProxyType(
             {"key": "pick up the key nearest to the start", "corner": "first visit to the corner"}

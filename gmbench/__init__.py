@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gmbench.core.registry import agent_names, make, task_ids
     from gmbench.measure.evaluation import evaluate
     from gmbench.report.ask import ask
+    from gmbench.runs.examples import example
     from gmbench.runs.score import score
     from gmbench.runs.spec import RunSpec, Stage
     from gmbench.runs.store import load, load_all
@@ -30,6 +31,7 @@ _PUBLIC = {
     "ask": "gmbench.report.ask",
     "check_task": "gmbench.testing",
     "evaluate": "gmbench.measure.evaluation",
+    "example": "gmbench.runs.examples",
     "load": "gmbench.runs.store",
     "load_all": "gmbench.runs.store",
     "make": "gmbench.core.registry",
@@ -49,6 +51,7 @@ __all__ = [
     "ask",
     "check_task",
     "evaluate",
+    "example",
     "load",
     "load_all",
     "make",

@@ -10,7 +10,7 @@ from typing import Any
 
 import tyro
 
-from gmbench.cli import catalogue, develop, explore, figure, questions, sweep, train
+from gmbench.cli import catalogue, completion, develop, explore, figure, mistakes, questions, sweep, train
 from gmbench.cli.inputs import NUMBERS
 from gmbench.core import checks
 
@@ -18,6 +18,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "list": catalogue.ListAll,
     "show": catalogue.Show,
     "play": catalogue.Play,
+    "watch": catalogue.Watch,
     "train": train.Train,
     "eval": train.Evaluate,
     "run": train.RunSuite,
@@ -30,6 +31,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "validate": develop.Validate,
     "bench": develop.Bench,
     "doctor": catalogue.Doctor,
+    "completion": completion.Completion,
 }
 """Commands by name; each question (:mod:`gmbench.analyses`) is one more."""
 
@@ -42,15 +44,16 @@ IMPORT = "--import"
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; an invalid input is one line on stderr and exit status 2."""
     given = sys.argv[1:] if arguments is None else arguments
-    if given[:1] == ["--version"]:
+    if given[:1] in (["--version"], ["version"]):
         print(f"gmbench {metadata.version('gmbench')}")
         return
     try:
-        given = _imported(given)
-        commands = COMMANDS | questions.commands(given[0] if given else "")
-        if given and not given[0].startswith("-"):
+        given = _asked_for_help(_imported(given))
+        commands = COMMANDS | questions.commands(given[0])
+        if not given[0].startswith("-"):
             checks.known("command", given[0], commands)
-        with NUMBERS:
+        command = given[0] if given[0] in commands else ""
+        with NUMBERS, mistakes.in_a_line(command):
             parsed: Any = tyro.extras.subcommand_cli_from_dict(
                 commands,
                 args=given,
@@ -73,6 +76,13 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("gmbench: interrupted; the same command goes on from here", file=sys.stderr)
         sys.exit(130)
+
+
+def _asked_for_help(given: list[str]) -> list[str]:
+    """Return what is asked, as ``--help`` where nothing is, or ``help`` and perhaps a command."""
+    if given[:1] == ["help"]:
+        return [*given[1:2], "--help"]
+    return given or ["--help"]
 
 
 def _imported(given: list[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """Commands that look at what there is: tasks, agents, suites, the machine."""
 
 import dataclasses
+from pathlib import Path
 
 import tyro
 
@@ -9,13 +10,17 @@ from gmbench.cli.inputs import Static, static_of
 
 @dataclasses.dataclass(frozen=True)
 class ListAll:
-    """List the tasks, agents and suites there are."""
+    """List what there is: tasks by theme, agents, mitigations, questions, suites and so on."""
+
+    kinds: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Kinds to keep to: tasks, agents, networks, mitigations, views, questions, detectors, suites,
+    engines, loggers or layouts."""
 
     def run(self) -> None:
-        """Print them."""
+        """Print it."""
         from gmbench.report import console
 
-        console.print_catalogue()
+        console.print_catalogue(self.kinds)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,11 +66,71 @@ class Play:
 
     def run(self) -> None:
         """Play until q is pressed."""
-        from gmbench import play
         from gmbench.core import registry
+        from gmbench.play import by_hand
 
         static = static_of(self.task, self.size, self.layout, self.static)
-        play.play(registry.make(self.task, **static), self.shift, self.seed)
+        by_hand.play(registry.make(self.task, **static), self.shift, self.seed)
+
+
+@dataclasses.dataclass(frozen=True)
+class Watch:
+    """Watch a trained agent move: yours, or an example that comes with gmbench."""
+
+    target: tyro.conf.Positional[str]
+    """A task id, for an example agent; or a run directory, the beginning of its path, or
+    RUNS/latest."""
+    trained: str = ""
+    """Which of the task's examples, such as alpha=0.3; by default the first."""
+    shift: tuple[str, ...] = ()
+    """Distributions: training, or names of shifts; by default training and the first shift."""
+    episodes: int = 3
+    """Episodes of each."""
+    seed: int = 0
+    """Which levels, and what chance has in store."""
+    fps: float = 6
+    """Steps a second."""
+    level: Path | None = None
+    """A level to watch it on instead: a file with the characters of `gmbench show`."""
+
+    def run(self) -> None:
+        """Show episodes until they are over, or q is pressed."""
+        from gmbench.core import checks, files, registry
+        from gmbench.play import watch
+        from gmbench.runs import examples, store
+        from gmbench.runs.opened import OpenAgent
+
+        if self.target in registry.task_ids():
+            run = examples.example(self.target, self.trained)
+            named = examples.find(self.target, self.trained)
+            about = f"example agent, trained at {named.training}"
+        else:
+            if self.trained:
+                raise checks.Refused(f"trained: {self.trained!r} is of examples, not of a run")
+            run = store.load(_run(self.target))
+            about = run.path.name
+        drawn = b"" if self.level is None else files.read(self.level, "level", 100_000)
+        level = drawn.decode("utf-8", "replace")
+        given = (self.shift, self.episodes, self.seed, self.fps, level)
+        watch.watch(OpenAgent(run), about, *given)
+
+
+def _run(target: str) -> Path:
+    """Return the run directory that is meant.
+
+    Raises:
+        Refused: if none is, offering a task if one has nearly that name.
+    """
+    from gmbench.core import checks, registry
+    from gmbench.runs import store
+
+    try:
+        return store.find(target)
+    except checks.Refused as refusal:
+        near = "" if Path(target).exists() else checks.nearest(target, registry.task_ids())
+        if not near:
+            raise
+        raise checks.Refused(f"run: {target!r} is not a run directory{near}") from refusal
 
 
 @dataclasses.dataclass(frozen=True)

@@ -60,6 +60,8 @@ class Train:
         from gmbench.runs.spec import RunSpec, read_stage
 
         checks.integer("seeds", self.seeds, 1, 100_000)
+        if not self.alpha:
+            raise checks.Refused("alpha: none is given (allowed: one or more in [0, 1])")
         stages = [read_stage(stage) for stage in self.stages]
         specs = [
             RunSpec(

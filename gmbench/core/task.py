@@ -21,6 +21,7 @@ class Task:
         intended: what we want, in words.
         proxies: each proxy goal in words, by the name it has in ``env.goals``.
         source: where the task was published.
+        theme: what kind of failure it is about, as `gmbench list` groups tasks.
         discount: of the values that its regrets compare.
         published: what published work found on it.
         costs: why a step takes more than four times one of CheeseCorner, where it does.
@@ -34,6 +35,7 @@ class Task:
     intended: str
     proxies: MappingProxyType[str, str]
     source: str
+    theme: str = "other"
     discount: float = 0.99
     published: str = ""
     costs: str = ""

@@ -5,8 +5,7 @@ import inspect
 import os
 import platform
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from importlib import metadata
 from typing import Any
@@ -28,9 +27,9 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from gmbench.core import keys, registry
+from gmbench.core import checks, keys, registry
 from gmbench.core.task import Task
-from gmbench.report import terminal
+from gmbench.report import lines, terminal
 from gmbench.runs.assess import Assessment
 from gmbench.runs.machine import usable_devices
 from gmbench.runs.provenance import PACKAGES
@@ -38,38 +37,56 @@ from gmbench.stats.estimate import two_digits
 from gmbench.suites import Suite
 from gmbench.sweeps.board import Status
 
-PERIOD = 15.0
-"""Seconds between lines of progress where there is no terminal."""
+TASKS = "tasks"
+KINDS: dict[str, tuple[str, registry.Registry[Any]]] = {
+    "agents": ("Agents", registry.AGENTS),
+    "networks": ("Networks", registry.NETWORKS),
+    "mitigations": ("Mitigations", registry.MITIGATIONS),
+    "views": ("Views", registry.VIEWS),
+    "questions": ("Questions of stored agents", registry.QUESTIONS),
+    "detectors": ("Detectors", registry.DETECTORS),
+    "suites": ("Suites", registry.SUITES),
+    "figures": ("Figures to reproduce", registry.FIGURES),
+    "engines": ("Engines of sweeps", registry.ENGINES),
+    "loggers": ("Loggers of sweeps", registry.LOGGERS),
+    "layouts": ("Wall layouts", registry.LAYOUTS),
+}
+"""What `gmbench list` shows besides the tasks: by the word that asks for it, title and registry."""
 
 
-def print_catalogue() -> None:
-    """Print all that is registered, by theme: tasks, what is trained, what is asked."""
-    tasks = terminal.grid("task", "intended goal", "proxies", "shift", title="Tasks")
-    for id in registry.task_ids():
-        task = registry.make(id)
-        tasks.add_row(id, task.intended, "; ".join(task.proxies.values()), task.headline)
-    terminal.console().print(tasks)
-    for title, kind in THEMES.items():
-        listed = terminal.grid(kind.kind, "", title=title)
-        for name in kind.names():
-            listed.add_row(name, _about(kind, name))
+def print_catalogue(kinds: Sequence[str] = ()) -> None:
+    """Print what is registered: tasks by theme, what is trained, what is asked.
+
+    Args:
+        kinds: of what, as :data:`KINDS` or :data:`TASKS` name it; everything by default.
+
+    Raises:
+        Refused: for a kind that there is not, offering the nearest.
+    """
+    for kind in kinds:
+        checks.known("list", kind, [TASKS, *KINDS])
+    for kind in kinds or (TASKS, *KINDS):
+        if kind == TASKS:
+            _print_tasks()
+            continue
+        title, entries = KINDS[kind]
+        listed = terminal.grid(entries.kind, "", title=title)
+        for name in entries.names():
+            listed.add_row(name, _about(entries, name))
         terminal.console().print(listed)
 
 
-THEMES: dict[str, registry.Registry[Any]] = {
-    "Agents": registry.AGENTS,
-    "Networks": registry.NETWORKS,
-    "Mitigations": registry.MITIGATIONS,
-    "Views": registry.VIEWS,
-    "Questions of stored agents": registry.QUESTIONS,
-    "Suites": registry.SUITES,
-    "Figures to reproduce": registry.FIGURES,
-    "Engines of sweeps": registry.ENGINES,
-    "Detectors": registry.DETECTORS,
-    "Loggers of sweeps": registry.LOGGERS,
-    "Wall layouts": registry.LAYOUTS,
-}
-"""What `gmbench list` shows besides the tasks, by title."""
+def _print_tasks() -> None:
+    """Print a table of tasks for each theme; the one with most tasks first."""
+    themes: dict[str, list[Task]] = {}
+    for id in registry.task_ids():
+        task = registry.make(id)
+        themes.setdefault(task.theme, []).append(task)
+    for theme, tasks in sorted(themes.items(), key=lambda item: (-len(item[1]), item[0])):
+        table = terminal.grid("task", "intended goal", "proxies", "shift", title=f"Tasks: {theme}")
+        for task in tasks:
+            table.add_row(task.id, task.intended, "; ".join(task.proxies.values()), task.headline)
+        terminal.console().print(table)
 
 
 def _about(kind: registry.Registry[Any], name: str) -> str:
@@ -151,12 +168,13 @@ def progress() -> Iterator[Callable[[Any], None]]:
     """Show how far work has come; yields what to call with progress.
 
     On a terminal it is a bar with steps a second and the time left, elsewhere a line on stderr
-    every :data:`PERIOD` seconds and at the end of each stage. Nothing appears before the first
-    progress: what is refused before is one line, no more.
+    every :data:`~gmbench.report.lines.PERIOD` seconds, and where a stage begins or ends. Nothing
+    appears before the first progress: what is refused before is one line, no more.
     """
     console = terminal.console(stderr=True)
     if not console.is_terminal:
-        yield _Lines()
+        with lines.beating() as told:
+            yield told.progress
         return
     columns = (
         SpinnerColumn(),
@@ -185,26 +203,15 @@ def progress() -> Iterator[Callable[[Any], None]]:
             bars.stop()
 
 
-class _Lines:
-    """Prints progress as plain lines, now and then."""
-
-    def __init__(self) -> None:
-        self.began = self.told = time.monotonic()
-        self.stage = ""
-
-    def __call__(self, report: Any) -> None:
-        now = time.monotonic()
-        begins, ends = report.stage != self.stage, report.done >= report.total
-        if begins or ends or now - self.told >= PERIOD:
-            self.told, self.stage = now, report.stage
-            spent = timedelta(seconds=round(now - self.began))
-            print(f"{spent} {report.stage} {report.done}/{report.total}", file=sys.stderr)
-
-
 @contextlib.contextmanager
 def board() -> Iterator[Callable[[Status], None]]:
-    """Show a sweep's table while it works; yields what to call with its status."""
-    with Live(console=terminal.console(stderr=True), auto_refresh=False, transient=True) as live:
+    """Show a sweep's table while it works, lines where there is no terminal; yields as above."""
+    console = terminal.console(stderr=True)
+    if not console.is_terminal:
+        with lines.beating() as told:
+            yield told.status
+        return
+    with Live(console=console, auto_refresh=False, transient=True) as live:
         yield lambda status: live.update(status_table(status), refresh=True)
 
 

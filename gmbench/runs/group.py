@@ -25,8 +25,6 @@ from gmbench.runs.provenance import provenance
 from gmbench.runs.result import SCHEMA, Diverged, RunRecord, Spent
 from gmbench.runs.spec import Plan, RunSpec
 
-WORK = ".group-"
-"""How the names of folders of work in progress begin."""
 PATIENCE = 60.0
 """Seconds to wait for a worker that was given up to let go of the group."""
 
@@ -266,7 +264,7 @@ def is_over(folder: Path, specs: Sequence[RunSpec]) -> bool:
 
 def work_name(ids: Sequence[str]) -> str:
     """Return the name of the folder in which runs with these ids are worked on as a group."""
-    return f"{WORK}{files.sha256(''.join(ids).encode())[:12]}"
+    return f"{store.WORK}{files.sha256(''.join(ids).encode())[:12]}"
 
 
 def _words(layout: checkpoints.Layout) -> str:

@@ -23,6 +23,8 @@ from gmbench.runs.result import Findings, RunRecord, Word
 from gmbench.runs.spec import Plan, RunSpec, check
 
 RECORD = "run.json"
+WORK = ".group-"
+"""How the names of folders of work in progress begin."""
 LARGEST = 2**24
 """Bytes of the largest record that is read."""
 _LOG = logging.getLogger("gmbench")
@@ -199,7 +201,7 @@ def find(name: str | Path) -> Path:
     if len(meant) == 1 and not path.is_dir():
         return meant[0]
     if not held:
-        raise checks.Refused(f"run: {str(path)!r} is not a run directory")
+        raise checks.Refused(f"run: {str(path)!r} is not a run directory{_next(inside)}")
     if meant:
         names = ", ".join(repr(each.name) for each in meant[:3])
         raise checks.Refused(
@@ -261,8 +263,15 @@ def finished(folder: str | Path, runs: list[Run]) -> list[Run]:
     """
     found = [run for run in runs if not run.failed]
     if not found:
-        raise checks.Refused(f"runs: no finished run in {str(folder)!r}")
+        raise checks.Refused(f"runs: no finished run in {str(folder)!r}{_next(Path(folder))}")
     return found
+
+
+def _next(folder: Path) -> str:
+    """Return what to do about a folder without a finished run."""
+    if any(folder.glob(f"{WORK}*")):
+        return "; runs in it are unfinished: the command that began them goes on with them"
+    return "; `gmbench train TASK --out FOLDER` and `gmbench run SUITE` write runs"
 
 
 def save_run(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gmbench.core import checks, files
 from gmbench.runs import grouping, store
-from gmbench.runs.group import Group, Watch, everyone_here, is_over
+from gmbench.runs.group import Group, Progress, Watch, everyone_here, is_over
 from gmbench.runs.moments import checked
 from gmbench.runs.spec import RunSpec, check
 
@@ -22,7 +22,7 @@ def train(
     Args:
         specs: the runs, or one; a run that is there twice is trained once.
         folder: results folder.
-        watch: called after each chunk.
+        watch: called after each chunk, and with the number of finished runs after each group.
         other_layout: whether to go on from checkpoints that were made on other devices.
         moments: how often each agent is kept, at even distances, the finished one among them.
 
@@ -43,7 +43,10 @@ def train(
         if (folder / name).exists():
             store.load(folder / name)  # refused here, if it is damaged
     everyone_here("begun")
-    for group in grouping.programs(list(dict(zip(names, plans, strict=True)).values())):
+    done, distinct = 0, dict(zip(names, plans, strict=True))
+    for group in grouping.programs(list(distinct.values())):
         if not is_over(folder, [plan.spec for plan in group]):
             Group(group, folder, other_layout=other_layout, kept=moments).run(watch)
+        done += len(group)
+        watch(Progress("finished runs", done, len(distinct)))
     return [store.load(folder / name) for name in names]

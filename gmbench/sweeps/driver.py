@@ -110,7 +110,9 @@ def load(folder: Path) -> Index:
         Refused: if it is none, or damaged.
     """
     if not (folder / INDEX).is_file():
-        raise checks.Refused(f"sweep: {str(folder)!r} is not the folder of a sweep")
+        raise checks.Refused(
+            f"sweep: {str(folder)!r} is not the folder of a sweep (`gmbench sweep FILE` makes one)"
+        )
     data = files.read_checked(folder / INDEX, "sweep")
     try:
         index = msgspec.json.decode(data, type=Index)

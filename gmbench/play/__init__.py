@@ -1,0 +1,1 @@
+"""Episodes in the terminal: played by hand, or an agent's to watch."""
