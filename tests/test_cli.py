@@ -4,6 +4,7 @@ import json
 import math
 import os
 import resource
+import subprocess
 
 import jax
 import pytest
@@ -333,12 +334,99 @@ def test_what_is_piped_is_not_cut(capsys, monkeypatch):
 def test_tables_in_a_pipe_are_tab_separated(capsys, monkeypatch):
     monkeypatch.delenv("COLUMNS", raising=False)
     cli.main(["list"])
-    title, header, *rows = capsys.readouterr().out.splitlines()
-    assert title == "# Tasks"
-    assert header.split("\t") == ["task", "intended goal", "proxies", "shift"]
-    first = rows[: rows.index("# Agents")]
-    assert [row.split("\t")[0] for row in first] == registry.task_ids()
-    assert {row.count("\t") for row in first} == {3}
+    lines = capsys.readouterr().out.splitlines()
+    tables = {}
+    for line in lines[: lines.index("# Agents")]:
+        rows = tables.setdefault(line, []) if line.startswith("# Tasks: ") else rows
+        rows += [] if line.startswith("# ") else [line.split("\t")]
+    assert {tuple(rows[0]) for rows in tables.values()} == {
+        ("task", "intended goal", "proxies", "shift")
+    }
+    listed = {f"# Tasks: {registry.make(id).theme}": [] for id in registry.task_ids()}
+    for id in registry.task_ids():
+        listed[f"# Tasks: {registry.make(id).theme}"].append(id)
+    assert {theme: [row[0] for row in rows[1:]] for theme, rows in tables.items()} == listed
+    assert {len(row) for rows in tables.values() for row in rows} == {4}
+
+
+def test_one_kind_can_be_listed_alone(capsys, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    cli.main(["list", "suites", "engines"])
+    titles = [line for line in capsys.readouterr().out.splitlines() if line.startswith("# ")]
+    assert titles == ["# Suites", "# Engines of sweeps"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("train",), ["Missing", "Task id", "gmbench train --help"]),
+        (("train", TASK, "--step", "9"), ["--step", "did you mean --steps?"]),
+        (("train", TASK, "--steps", "many"), ["--steps", "'many'"]),
+        (("train", TASK, "--alpha"), ["alpha: none is given"]),
+        (("train", TASK, "more"), ["more", "gmbench train --help"]),
+        (("bench", "everything"), ["'everything'", "'compile'"]),
+        (("--size", "5"), ["--size", "gmbench --help"]),
+        (("watch", "CheeseCorner"), ["did you mean 'CheeseCorner-v0'"]),
+        (("watch", "nowhere/latest"), ["'nowhere/latest'", "`gmbench train TASK --out FOLDER`"]),
+        (("watch", TASK, "--shift", "anywere"), ["did you mean 'anywhere'"]),
+        (("watch", TASK, "--fps", "0"), ["fps: 0.0", "[0.1, 100]"]),
+        (("watch", TASK, "--trained", "alpha=1"), ["trained", "alpha=0, alpha=0.3"]),
+        (("watch", TASK, "--level", "missing.txt"), ["level: cannot read 'missing.txt'"]),
+        (("watch", "TrapKeys-v0"), ["allowed: CheeseCorner-v0", "gmbench train TrapKeys-v0"]),
+        (("play", TASK), ["needs a terminal", f"gmbench show {TASK}"]),
+        (("report", "nowhere"), ["no finished run in 'nowhere'", "`gmbench run SUITE`"]),
+        (("list", "suite"), ["did you mean 'suites'", "tasks"]),
+        (("status", "nowhere"), ["`gmbench sweep FILE` makes one"]),
+    ],
+    ids=lambda given: " ".join(given)[:40],
+)
+def test_what_a_newcomer_gets_wrong_is_answered_by_what_to_try_next(refused, arguments, words):
+    message = refused(*arguments)
+    assert [word for word in words if word not in message] == []
+
+
+def test_unfinished_runs_are_said_to_go_on(refused, tmp_path):
+    (tmp_path / ".group-0123456789ab").mkdir()
+    assert "the command that began them goes on" in refused("report", tmp_path)
+
+
+@pytest.mark.parametrize("arguments", [[], ["help"], ["help", "train"]])
+def test_help_is_what_newcomers_get_without_knowing_its_name(capsys, arguments):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(arguments)
+    assert stopped.value.code == 0
+    assert f"usage: gmbench{' train' * (len(arguments) > 1)} [-h]" in capsys.readouterr().out
+
+
+def test_bash_completes_commands_options_and_names(capsys, tmp_path):
+    cli.main(["completion", "bash"])
+    (tmp_path / "completion").write_text(capsys.readouterr().out)
+    script = """
+    source completion
+    function=$(complete -p gmbench | sed 's/.*-F \\([^ ]*\\).*/\\1/')
+    while read -a COMP_WORDS; do
+        COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMPREPLY=()
+        $function gmbench "${COMP_WORDS[-1]}" "${COMP_WORDS[-2]}"
+        echo "${COMPREPLY[@]}"
+    done
+    """
+    asked = {
+        "gmbench tr": "train",
+        "gmbench watch Mon": "Monitor-v0 MonsterGridworld-v0",
+        "gmbench train CheeseCorner-v0 --alp": "--alpha",
+        "gmbench train CheeseCorner-v0 --agent ppo_": "ppo_gru",
+        "gmbench run GMB-quick-v1 --re": "--report",
+        "gmbench compare runs --base": "--baseline",
+    }
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=tmp_path,
+        input="".join(f"{each}\n" for each in asked),
+        text=True,
+        capture_output=True,
+    )
+    assert done.stderr == ""
+    assert dict(zip(asked, done.stdout.splitlines(), strict=True)) == asked
 
 
 def test_whole_numbers_may_be_written_as_people_write_them(tmp_path, capsys):

@@ -88,7 +88,7 @@ class Watch:
     """Episodes of each."""
     seed: int = 0
     """Which levels, and what chance has in store."""
-    fps: float = 6
+    fps: float = 6.0
     """Steps a second."""
     level: Path | None = None
     """A level to watch it on instead: a file with the characters of `gmbench show`."""

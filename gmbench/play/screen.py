@@ -43,7 +43,7 @@ QUIT = "q"
 class Screen:
     """A terminal that shows one thing after another, and tells which keys are pressed."""
 
-    def __init__(self, live: Live, keys: int | None) -> None:
+    def __init__(self, live: Any, keys: int | None) -> None:
         """Show nothing yet; ``keys`` is the descriptor that keys are read from, if any."""
         self._live = live
         self._keys = keys

@@ -83,7 +83,7 @@ def watch(
     shifts: Sequence[str] = (),
     episodes: int = 3,
     seed: int = 0,
-    fps: float = 6,
+    fps: float = 6.0,
     level: str = "",
 ) -> None:
     """Show an agent's episodes: moving on a terminal, their first and last pictures elsewhere.
