@@ -32,14 +32,21 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def read(path: Path, field: str, largest: int = LARGEST) -> bytes:
+def read(path: Path, field: str, largest: int = LARGEST, link: bool = True) -> bytes:
     """Return the bytes of a regular file.
+
+    Args:
+        path: of the file.
+        field: what to call it in a refusal.
+        largest: bytes that it may have.
+        link: whether it may be a link to one.
 
     Raises:
         Refused: if it is missing, no regular file (a pipe, a device), or too large.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        follow = 0 if link else os.O_NOFOLLOW
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | follow)
         with os.fdopen(descriptor, "rb") as file:
             about = os.fstat(file.fileno())
             if not stat.S_ISREG(about.st_mode):
@@ -93,11 +100,28 @@ def write_folder(path: Path, contents: Mapping[str, bytes], within: Path) -> Non
     Raises:
         OSError: if it cannot be written; nothing is left behind.
     """
+    with new_folder(path, within) as building:
+        for name, data in contents.items():
+            write_part(building / name, data)
+
+
+@contextlib.contextmanager
+def new_folder(path: Path, within: Path) -> Iterator[Path]:
+    """Yield a folder to write into, which gets its name when all is in it.
+
+    Args:
+        path: the folder, which must not be there.
+        within: where it is put together, on the same file system.
+
+    Raises:
+        OSError: if it cannot be written; nothing is left behind.
+    """
     building = within / f".{secrets.token_hex(8)}.tmp"
     building.mkdir()
     try:
-        for name, data in contents.items():
-            write_part(building / name, data)
+        yield building
+        for folder in (each for each in building.iterdir() if each.is_dir()):
+            sync_folder(folder)
         sync_folder(building)
         building.rename(path)
     except BaseException:

@@ -18,6 +18,8 @@ from safetensors.numpy import save as save_tensors
 from gmbench.core import checks, files
 
 Tree = TypeVar("Tree")
+HEADER = 2**20
+"""Bytes of the largest header that is read: it is parsed before anything else is known."""
 
 
 def is_key(leaf: Any) -> bool:
@@ -51,6 +53,8 @@ def decode(data: bytes, like: Tree, what: str) -> Tree:
     Raises:
         ValueError: naming what does not fit.
     """
+    if (stated := int.from_bytes(data[:8], "little")) > HEADER:
+        raise checks.Refused(f"{what}: a header of {stated} bytes, allowed are {HEADER}")
     try:
         arrays = load_tensors(data)
     except (SafetensorError, ValueError) as error:

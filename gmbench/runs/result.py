@@ -20,6 +20,10 @@ Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Word = Annotated[str, msgspec.Meta(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 """Text of one line, as a name is."""
+Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+"""A checksum in hexadecimal."""
+FileName = Annotated[str, msgspec.Meta(max_length=100, pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""Name of a file in a run's own folder, never a path out of it."""
 Index = Annotated[float, msgspec.Meta(ge=-1, le=1)] | None
 """A regret or an index: in [0, 1] where exact; by chance outside where cross-fitted or adjusted."""
 
@@ -299,7 +303,7 @@ class RunRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schema: int
     spec: RunSpec
     resolved: RunSpec
-    files: dict[str, str]
+    files: dict[FileName, Sha256]
     made: Made
     spent: Spent
     layouts: list[Layout]

@@ -27,6 +27,8 @@ WORK = ".group-"
 """How the names of folders of work in progress begin."""
 LARGEST = 2**24
 """Bytes of the largest record that is read."""
+LARGEST_LEVELS = 2**26
+"""Bytes that results by level may take, unpacked: ours take about 100 thousand."""
 _LOG = logging.getLogger("gmbench")
 
 
@@ -120,7 +122,8 @@ class Run:
 
     def levels(self) -> dict[str, np.ndarray]:
         """Return per-level results, named ``distribution/quantity``."""
-        return npz.decode(self.read("levels.npz"), f"run: levels.npz of {str(self.path)!r}")
+        what = f"run: levels.npz of {str(self.path)!r}"
+        return npz.decode(self.read("levels.npz"), what, LARGEST_LEVELS)
 
     def episodes(self) -> dict[str, Any]:
         """Return the recorded episodes and their legend."""
