@@ -6,12 +6,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gmbench.core import checks
 from gmbench.measure import levels
-from gmbench.runs import store, summary
+from gmbench.runs import store, summary, trained
 from gmbench.runs.program import Program
-from gmbench.runs.result import Measurement
+from gmbench.runs.result import Findings, Measurement
 from gmbench.runs.spec import Plan, RunSpec, check
 
 
@@ -89,9 +90,40 @@ def measured(
     program: Program, plan: Plan, weights: Any, distributions: Sequence[str]
 ) -> dict[str, Measurement]:
     """Return what one agent of a program is found to do on some distributions."""
-    one = jax.tree.map(lambda leaf: leaf[None], weights)
-    results = {}
-    for name in distributions:
-        evaluated, level_set = program.evaluate(one, name)
-        results[name] = (jax.tree.map(lambda leaf: leaf[0], evaluated), level_set)
-    return summary.describe(plan, results)
+    results = {name: program.evaluate(_alone(weights), name) for name in distributions}
+    return summary.describe(plan, _first(results))
+
+
+def found_again(run: store.Run) -> tuple[Findings, dict[str, np.ndarray]]:
+    """Return findings and results by level of a finished run's agent, measured anew from weights.
+
+    Everything that its record says of the agent is worked out again, in training as well.
+
+    Raises:
+        Refused: if the run failed or is damaged.
+    """
+    plan, weights = agent_of(run)
+    alone, program = _alone(weights), Program([plan])
+    results = {name: program.evaluate(alone, name) for name in levels.distributions(plan.task)}
+    (stages,) = trained.of_group([plan], alone, results)
+    own = _first(results)
+    return summary.summarise(plan, own, stages), summary.per_level(own)
+
+
+def memory_of(plan: Plan) -> int:
+    """Return how many bytes evaluating a plan's agent takes, before it is done."""
+    program = Program([plan])
+    return max(program.evaluation_bytes(name) for name in levels.distributions(plan.task))
+
+
+def _alone(weights: Any) -> Any:
+    """Give weights a leading axis of one run."""
+    return jax.tree.map(lambda leaf: leaf[None], weights)
+
+
+def _first(results: summary.Results) -> summary.Results:
+    """Return the first run's part of the results of a group."""
+    return {
+        name: (jax.tree.map(lambda leaf: leaf[0], each), level_set)
+        for name, (each, level_set) in results.items()
+    }

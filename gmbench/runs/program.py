@@ -134,6 +134,18 @@ class Program:
             results = self.compiled.evaluate(*own, *shared)
         return jax.tree.map(np.asarray, self.own(results)), level_set
 
+    def evaluation_bytes(self, distribution: str) -> int:
+        """Return what evaluating takes of a device's memory, as compiled; nothing is evaluated."""
+        shapes = learner_of(self.first).shapes(self.first.task.env, self.first.config)
+        lanes = len(self.lanes)
+        weights = jax.tree.map(lambda x: jax.ShapeDtypeStruct((lanes, *x.shape), x.dtype), shapes)
+        keys = jax.eval_shape(lambda: self.keys)
+        with undefined_is_nan():
+            _, shared = self.compiled.measured_on(distribution)
+            lowered = self.compiled.evaluate_one.lower(weights, keys, jnp.int32(0), *shared)
+            stated = lowered.compile().memory_analysis()
+        return int(stated.argument_size_in_bytes + stated.temp_size_in_bytes)
+
     def record(self, weights: Any, distribution: str) -> list[dict[str, Any]]:
         """Return one run's recorded episodes on a distribution."""
         params = levels.distributions(self.first.task)[distribution]
