@@ -39,11 +39,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: the first column holds labels, under ``columns[0]``."""
+    """A table: the first column holds labels, under ``columns[0]``; a page may let it be sorted."""
 
     title: str
     columns: tuple[str, ...]
     lines: tuple[Line, ...]
+    sortable: bool = False
 
     @property
     def parts(self) -> Iterator[tuple[str, list[Line]]]:

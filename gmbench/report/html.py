@@ -1,10 +1,12 @@
-"""A document as one self-contained HTML page: no script, nothing fetched, light and dark.
+"""A document as one self-contained HTML page: nothing fetched, light and dark.
 
 The page depends on the document alone, so equal documents give equal bytes. Whatever comes from
-data is escaped, and the page's own policy forbids scripts and requests.
+data is escaped, and the page's own policy forbids requests and all scripts but one, named by its
+checksum, where a table can be sorted; without that script, lines stand in their order.
 """
 
 import base64
+import hashlib
 import re
 from collections.abc import Mapping
 from html import escape
@@ -25,6 +27,7 @@ from gmbench.report.document import (
     Table,
     pair,
 )
+from gmbench.stats.rates import Rate
 
 
 def page(document: Document) -> str:
@@ -36,7 +39,17 @@ def page(document: Document) -> str:
     here = resources.files("gmbench.report")
     template, style = ((here / name).read_text("utf-8") for name in ("page.html", "page.css"))
     title = escape(document.subtitle or document.title)
-    return template.format(title=title, style=style, body=body)
+    policy = script = ""
+    if any(table.sortable for table in document.tables):
+        code = (here / "sort.js").read_text("utf-8")
+        script = f"\n<script>{code}</script>"
+        policy = f"; script-src 'sha256-{_sha256(code)}'"
+    return template.format(title=title, style=style, policy=policy, body=body, script=script)
+
+
+def _sha256(code: str) -> str:
+    """Return a script's checksum as a policy names it."""
+    return base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
 
 
 def _part(part: Part) -> str:
@@ -67,9 +80,10 @@ def _bullets(part: Bullets) -> str:
 def _table(table: Table) -> str:
     head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in table.columns)
     wordy = any(len(pair(cell)[0]) > 24 for line in table.lines for cell in line.cells)
+    kind = " class='sortable'" if table.sortable else ""
     lines = [
         f"<div class='wide{' words' if wordy else ''}'>",
-        f"<table><caption>{escape(table.title)}</caption><thead><tr>{head}</tr></thead>",
+        f"<table{kind}><caption>{escape(table.title)}</caption><thead><tr>{head}</tr></thead>",
     ]
     span = len(table.columns)
     for heading, own in table.parts:
@@ -77,19 +91,28 @@ def _table(table: Table) -> str:
         if heading:
             title = f"<th class='task' scope='rowgroup' colspan='{span}'>{escape(heading)}</th>"
             lines.append(f"<tr>{title}</tr>")
-        lines += [_line(line) for line in own]
+        lines += [_line(line, table.sortable) for line in own]
         lines.append("</tbody>")
     return "\n".join([*lines, "</table></div>"])
 
 
-def _line(line: Line) -> str:
-    cells = "".join(map(_cell, line.cells))
+def _line(line: Line, sortable: bool = False) -> str:
+    cells = "".join(_cell(cell, _order(cell) if sortable else "") for cell in line.cells)
     return f"<tr><th scope='row'>{escape(line.label)}</th>{cells}</tr>"
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: Cell, order: str = "") -> str:
     value, beside = (escape(text) for text in pair(cell))
-    return f"<td>{value}{f'<small>{beside}</small>' if beside else ''}</td>"
+    return f"<td{order}>{value}{f'<small>{beside}</small>' if beside else ''}</td>"
+
+
+def _order(cell: Cell) -> str:
+    """Return the attribute by which a cell is sorted; words are by themselves."""
+    if isinstance(cell, str):
+        return ""
+    if isinstance(cell, Rate):
+        return f" data-sort='{cell.k / cell.n if cell.n else -1:.6g}'"
+    return f" data-sort='{cell.mean:.6g}'" if cell.mean is not None else " data-sort=''"
 
 
 def _drawn(picture: Picture) -> str:
