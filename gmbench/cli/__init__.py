@@ -10,7 +10,7 @@ from typing import Any
 
 import tyro
 
-from gmbench.cli import catalogue, completion, develop, explore, figure, mistakes, questions, sweep, train
+from gmbench.cli import catalogue, completion, develop, explore, figure, leaderboard, mistakes, questions, submit, sweep, train
 from gmbench.cli.inputs import NUMBERS
 from gmbench.core import checks
 
@@ -27,7 +27,10 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "query": sweep.Query,
     "figure": figure.ReproduceFigure,
     "explore": explore.Explore,
+    "submit": submit.Submit,
+    "leaderboard": leaderboard.Leaderboard,
     "pages": develop.Pages,
+    "schema": develop.Schema,
     "validate": develop.Validate,
     "bench": develop.Bench,
     "doctor": catalogue.Doctor,

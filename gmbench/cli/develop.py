@@ -28,6 +28,27 @@ class Pages:
 
 
 @dataclasses.dataclass(frozen=True)
+class Schema:
+    """Print the JSON Schema of what runs, submissions and tables of results hold."""
+
+    out: Path | None = None
+    """Where to write it instead (.json)."""
+
+    def run(self) -> None:
+        """Print or write it."""
+        from gmbench.core import checks, files
+        from gmbench.report import schema
+
+        if self.out is None:
+            print(schema.text(), end="")
+            return
+        checks.known("out", self.out.suffix, (".json",))
+        writable_file("out", self.out)
+        files.write(self.out, schema.text().encode())
+        print(f"written: {self.out}")
+
+
+@dataclasses.dataclass(frozen=True)
 class Validate:
     """Try indices and labels on policies whose goal is known."""
 
