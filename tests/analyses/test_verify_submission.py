@@ -143,6 +143,7 @@ def test_results_of_other_levels_are_caught(honest, tmp_path, found_out):
     assert "from what it records" in found_out(forged)
 
 
+@pytest.mark.nightly
 def test_a_regret_in_training_that_was_not_measured_is_caught(honest, tmp_path, found_out):
     """It decides who is competent, and of drawn levels no results are stored."""
     forged = copied(honest, tmp_path)
