@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+from collections import Counter
 from pathlib import Path
 
 import tyro
@@ -54,10 +55,13 @@ class Explore:
         else:
             with console.progress() as watch:
                 found, refused = agent.of_folder(Path(self.target), watch)
-        for refusal in refused:
-            print(f"left out: {refusal}", file=sys.stderr)
-        text = page.page(found, self.levels).encode()
-        files.write(self.out, text)
-        moments = sum(len(each.moments) for each in found)
-        print(f"{len(found)} agents at {moments} moments, {len(text) / 1e6:.1f} MB")
+        for why, count in Counter(map(str, refused)).items():
+            print(f"left out: {count} run{'s' if count > 1 else ''}, {why}", file=sys.stderr)
+        text, shown = page.page(found, self.levels)
+        files.write(self.out, text.encode())
+        moments = sum(len(each.moments) for each in shown)
+        print(
+            f"{len(shown)} of {len(found)} agents, at {moments} moments; "
+            f"{len(text.encode()) / 1e6:.1f} MB"
+        )
         print(f"written: {self.out}")

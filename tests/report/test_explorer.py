@@ -1,9 +1,12 @@
+import base64
+import dataclasses
 import functools
 import json
 import re
 
 import jax
 import jax.numpy as jnp
+import msgspec
 import numpy as np
 import pytest
 
@@ -11,6 +14,7 @@ from gmbench import cli
 from gmbench.core import checks, keys, registry
 from gmbench.grid.edits import occupied
 from gmbench.report.explorer import agent, page, program, scene
+from gmbench.runs import arrays
 from gmbench.runs.spec import RunSpec, check
 from tests.report.browser import chromium, opened
 from tests.report.explored import (
@@ -53,7 +57,7 @@ def browser():
 def searching(tmp_path_factory):
     """The page of an organism that searches for the cheese."""
     path = tmp_path_factory.mktemp("explorer") / "organism.html"
-    path.write_text(page.page([organism()], 2))
+    path.write_text(page.page([organism()], 2).text)
     return path
 
 
@@ -63,7 +67,7 @@ def two(tmp_path_factory):
     plan = plan_of("CheeseDish-v0", "conv_mlp", copies=2)
     made, weights = untrained(plan, (0, 1))
     path = tmp_path_factory.mktemp("explorer") / "untrained.html"
-    path.write_text(page.page([made], 2))
+    path.write_text(page.page([made], 2).text)
     return path, plan, weights
 
 
@@ -287,23 +291,36 @@ def test_the_page_lets_nothing_else_in(browser, searching):
 
 
 def test_data_cannot_end_their_element():
-    made = organism()
-    text = page.page(
-        [agent.dataclasses.replace(made, title="</script><script>alert(1)</script>")], 1
-    )
+    made, _ = untrained(plan_of())
+    named = dataclasses.replace(made, title="</script><script>alert(1)</script>")
+    text = page.page([named], 1).text
     assert text.count("<script") == 2
     assert "\\u003c/script>" in text
 
 
-def test_moments_are_left_out_until_the_page_is_small_enough(monkeypatch):
-    made, _ = untrained(plan_of(), range(9))
-    whole = len(page.page([made], 1))
-    monkeypatch.setattr(page, "LARGEST", whole // 2)
-    data = json.loads(re.search(r'id="data">(.*?)</script>', page.page([made], 1))[1])
-    assert [each["steps"] for each in data["agents"][0]["moments"]] == [1000, 5000, 9000]
-    monkeypatch.setattr(page, "LARGEST", 1000)
-    with pytest.raises(checks.Refused, match=r"page of 1 agents would have .* MB \(allowed"):
-        page.page([made], 1)
+def test_a_page_holds_what_fits(monkeypatch):
+    plans = [
+        dataclasses.replace(plan_of(), spec=msgspec.structs.replace(plan_of().spec, seed=seed))
+        for seed in range(2)
+    ]
+    both = [untrained(plan, range(8))[0] for plan in plans]
+
+    def steps(largest):
+        monkeypatch.setattr(page, "LARGEST", largest)
+        text, agents = page.page(both, 1)
+        told = json.loads(re.search(r'id="data">(.*?)</script>', text)[1])
+        shown = [[moment["steps"] for moment in each["moments"]] for each in told["agents"]]
+        assert shown == [[steps for steps, _ in each.moments] for each in agents]
+        return shown
+
+    size = len(base64.b64encode(both[0].moments[0][1]))
+    alone = len(page.page(both[:1], 1).text) - 8 * size
+    assert steps(alone + 17 * size) == [[1000 * n for n in range(1, 9)]] * 2
+    assert steps(alone + 8.5 * size) == [[2000, 4000, 6000, 8000]] * 2
+    assert steps(alone + 2.5 * size) == [[8000]] * 2
+    assert steps(alone + 1.5 * size) == [[8000]]
+    with pytest.raises(checks.Refused, match=r"the page would have .* MB \(allowed: 0.001\)"):
+        steps(1000)
 
 
 # ---- the network runs in the page ----------------------------------------------------------------
@@ -314,16 +331,16 @@ def compare(browser, tmp_path, plan, count, seed=5):
     made, (weights,) = untrained(plan, (seed,))
     env, levels = plan.task.env, edits(plan.task.env, keys.key(seed), count)
     path = tmp_path / "page.html"
-    path.write_text(page.page([made], 1))
+    path.write_text(page.page([made], 1).text)
     texts = [env.render_ascii(env.start(level_at(levels, n))) for n in range(count)]
     with opened(browser, path) as shown:
         found = [
             each for n in range(0, count, 50) for each in shown.evaluate(READ, texts[n : n + 50])
         ]
     wanted, worst = expected(plan, weights, levels), 0.0
-    for name, arrays in wanted.items():
-        own = np.array([each[name] for each in found], np.float64).reshape(arrays.shape)
-        worst = max(worst, float(np.abs(own - arrays).max()))
+    for name, array in wanted.items():
+        own = np.array([each[name] for each in found], np.float64).reshape(array.shape)
+        worst = max(worst, float(np.abs(own - array).max()))
     assert np.ptp(wanted["policy"]) > 0.5  # otherwise anything would agree
     return worst
 
@@ -363,7 +380,7 @@ FUNCTIONS = {
     "products": lambda a, b: jnp.einsum("ijk,ljk->jil", a, b),
     "parts": lambda a, b: jnp.concatenate([_every_second(a), b[:, 1:]], axis=2),
     "margins": lambda a, b: jnp.pad(a, ((1, 0), (0, 2), (1, 1)), constant_values=-1.0),
-    "axes": lambda a, b: a.transpose(2, 0, 1).reshape(4, -1) + b[0, :, :1].T[:, [0]],
+    "axes": lambda a, b: a.transpose(2, 0, 1).reshape(4, 6)[:, :3] + jnp.squeeze(b[:1, :, :1], 0).T,
     "places": lambda a, b: jnp.arange(6.0)[:, None] * jnp.broadcast_to(a[0, 0], (6, 4)),
     "members": lambda a, b: (
         jax.nn.log_softmax(a, axis=2) - jax.nn.logsumexp(b, axis=0, keepdims=True)
@@ -394,10 +411,6 @@ def test_operations_are_jaxs(browser, searching):
 
 
 def _packed(constants):
-    import base64
-
-    from gmbench.runs import arrays
-
     return base64.b64encode(arrays.encode_named(constants)).decode()
 
 
@@ -433,9 +446,18 @@ def test_what_the_page_cannot_compute_is_named():
         program.written(lambda given: {"out": given["x"].astype(jnp.bfloat16)}, {"x": jnp.zeros(3)})
 
 
+def test_what_nothing_needs_is_left_out():
+    @jax.jit
+    def both(x):
+        return x + jnp.float32(1), jnp.sort(x)
+
+    made, _ = program.written(lambda given: {"out": both(given["x"])[0]}, {"x": jnp.zeros(3)})
+    assert [each["op"] for each in made.operations] == ["add"]
+
+
 def test_trained_agents_are_explored_from_their_folder(group, tmp_path, capsys, browser):
     cli.main(["explore", str(group), "--out", str(tmp_path / "page.html"), "--levels", "2"])
-    assert "2 agents at 2 moments" in capsys.readouterr().out
+    assert "2 of 2 agents, at 2 moments" in capsys.readouterr().out
     with opened(browser, tmp_path / "page.html") as shown:
         titles = shown.locator("#agent option").all_inner_texts()
         assert [title.split(", ")[0] for title in titles] == ["ppo", "ppo"]

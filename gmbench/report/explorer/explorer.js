@@ -10,13 +10,14 @@ const explorer = {
   level: null, original: null, history: [], carried: null, walker: null,
   force: { layer: "", channel: 0, value: 0 }, pinned: false, pin: 0,
   show: { policy: true, value: true, way: true, numbers: false },
-  answer: null, way: null, listeners: [],
+  answer: null, way: null, shares: null, listeners: [],
 
   get own() { return TOLD.agents[this.agent]; },
   get scene() { return TOLD.scenes[this.own.scene]; },
   get program() {
     return once(PROGRAMS, this.own.program, () => prepared(TOLD.programs[this.own.program]));
   },
+  get verdict() { return verdictOf(this.scene, this.way, this.shares); },
   get start() { return this.level.agent.indexOf(1); },
 
   weights(moment) {
@@ -56,6 +57,7 @@ const explorer = {
   update() {
     this.answer = this.ask(this.level, this.moment, (name, values) => this.tapped(name, values));
     this.way = greedyWay(this.answer, this.start);
+    this.shares = firstGoals(this.answer, this.start, this.scene.horizon);
     this.render();
   },
 

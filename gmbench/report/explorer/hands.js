@@ -51,7 +51,7 @@ function bindPointer(board) {
     explorer.render();
   });
   const release = () => {
-    if (act) say(spoken(verdictOf(explorer.scene, explorer.way)));
+    if (act) say(spoken(explorer.verdict));
     act = null;
   };
   board.addEventListener("pointerup", release);
@@ -74,14 +74,14 @@ function moveCursor([down, right]) {
   if (carried?.pin) explorer.update();
   else explorer.render();
   const where = cellWords(explorer.scene, explorer.level, explorer.answer, to);
-  say(carried ? spoken(verdictOf(explorer.scene, explorer.way)) : where);
+  say(carried ? spoken(explorer.verdict) : where);
 }
 
 function pickOrPut() {
   const { scene, level, cursor, carried } = explorer;
   if (carried) {
     explorer.carried = null;
-    say(`Put down. ${spoken(verdictOf(scene, explorer.way))}`);
+    say(`Put down. ${spoken(explorer.verdict)}`);
   } else if (explorer.pinned && cursor === explorer.pin) {
     explorer.carried = { pin: true };
     say("Picked up the pin.");
@@ -98,7 +98,7 @@ function pickOrPut() {
 function build() {
   const { scene, level, cursor } = explorer;
   if (explorer.edit(walled(scene, level, cursor, !level[WALL][cursor]))) {
-    say(spoken(verdictOf(scene, explorer.way)));
+    say(spoken(explorer.verdict));
   } else say("Something stands here.");
 }
 
@@ -134,7 +134,7 @@ function bindKeys(board) {
 // The agent walks its likeliest path; without a walk for readers who ask for less motion.
 function walk() {
   const { way } = explorer, last = way.cells.length - 1;
-  say(spoken(verdictOf(explorer.scene, way)));
+  say(spoken(explorer.verdict));
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
     explorer.walker = explorer.walker === null ? last : null;
     explorer.render();

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 
 from gmbench.core import checks
 from gmbench.core.task import Task
@@ -33,34 +33,48 @@ LARGEST = 5_000_000
 """Bytes of a page."""
 
 
-def page(agents: Sequence[Explored], count: int = 6) -> str:
-    """Return the page.
+class Page(NamedTuple):
+    """A page, and the agents that are on it."""
 
-    Of the agents' moments every second one is left out until the page is small enough.
+    text: str
+    agents: list[Explored]
+
+
+def page(agents: Sequence[Explored], count: int = 6) -> Page:
+    """Return the page, with as much as it may hold.
+
+    Until it is small enough every second moment is left out, then the agents of the last seed.
 
     Args:
         agents: at least one.
         count: sample levels of each distribution.
 
     Raises:
-        Refused: for agents too many or too large for one page.
+        Refused: for an agent too large for any page.
     """
     told, shared = list(agents), _shared(agents, count)
     while len(text := _assembled(_data(told, *shared)).encode()) > LARGEST:
-        fewer = [each.having(each.moments[::-1][::2][::-1]) for each in told]  # never the last
-        if fewer == told:
+        told = _fewer(told)
+        if not told:
             raise checks.Refused(
-                f"explore: the page of {len(agents)} agents would have {len(text) / 1e6:.1f} MB "
-                f"(allowed: {LARGEST / 1e6:.0f}); name one run, or a folder of fewer"
+                f"explore: the page would have {len(text) / 1e6:.1f} MB "
+                f"(allowed: {LARGEST / 1e6:g})"
             )
-        told = fewer
-    return text.decode()
+    return Page(text.decode(), told)
 
 
-def _shared(agents: Sequence[Explored], count: int) -> tuple[list[str], list[str]]:
-    """Return the scene and the program of each agent, as JSON."""
-    scenes = [_scene(each.plan.task, count) for each in agents]
-    return scenes, [_json(agent.program_of(each)) for each in agents]
+def _fewer(agents: list[Explored]) -> list[Explored]:
+    """Return every second moment of each agent, its last always; if there is no other, seeds."""
+    if any(len(each.moments) > 1 for each in agents):
+        return [each.having(each.moments[::-1][::2][::-1]) for each in agents]
+    last = max(each.plan.spec.seed for each in agents)
+    return [each for each in agents if each.plan.spec.seed < last]
+
+
+def _shared(agents: Sequence[Explored], count: int) -> tuple[dict[Any, str], dict[int, str]]:
+    """Return the scene of each task and the program of each agent, as JSON."""
+    scenes = {each.plan.task: _scene(each.plan.task, count) for each in agents}
+    return scenes, {id(each.program): _json(agent.program_of(each)) for each in agents}
 
 
 @functools.lru_cache(maxsize=8)
@@ -68,15 +82,18 @@ def _scene(task: Task, count: int) -> str:
     return _json(scene.described(task, count))
 
 
-def _data(agents: Sequence[Explored], scenes: Sequence[str], programs: Sequence[str]) -> str:
+def _data(agents: Sequence[Explored], scenes: dict[Any, str], programs: dict[int, str]) -> str:
     """Return all that the page is told, as JSON; what agents share is there once."""
-    numbers = [{text: n for n, text in enumerate(dict.fromkeys(own))} for own in (scenes, programs)]
+    own = [(scenes[each.plan.task], programs[id(each.program)]) for each in agents]
+    shown, run = (
+        {text: n for n, text in enumerate(dict.fromkeys(part))} for part in zip(*own, strict=True)
+    )
     told = [
-        _json(agent.plain(each, numbers[0][own], numbers[1][made]))
-        for each, own, made in zip(agents, scenes, programs, strict=True)
+        _json(agent.plain(each, shown[seen], run[made]))
+        for each, (seen, made) in zip(agents, own, strict=True)
     ]
-    parts = {"scenes": numbers[0], "programs": numbers[1], "agents": told}
-    return "{" + ",".join(f'"{name}":[{",".join(own)}]' for name, own in parts.items()) + "}"
+    parts = {"scenes": shown, "programs": run, "agents": told}
+    return "{" + ",".join(f'"{name}":[{",".join(texts)}]' for name, texts in parts.items()) + "}"
 
 
 def script() -> str:

@@ -30,13 +30,12 @@ function chanceRow([words, share]) {
 }
 
 function showVerdict() {
-  const { scene, way, answer, start } = explorer;
-  element("verdict").replaceChildren(...pieces(verdictOf(scene, way)));
+  const { scene, way, shares } = explorer;
+  element("verdict").replaceChildren(...pieces(verdictOf(scene, way, shares)));
   const title = document.createElement("p");
   title.className = "soft";
   title.textContent = `First goal reached when actions are drawn, within ${times(scene.horizon)}:`;
-  const shares = chancesOf(scene, firstGoals(answer, start, scene.horizon));
-  element("chances").replaceChildren(title, ...shares.map(chanceRow));
+  element("chances").replaceChildren(title, ...chancesOf(scene, shares).map(chanceRow));
 }
 
 function showAgent() {
@@ -106,7 +105,7 @@ function showBoard() {
   element("range").textContent = `value ${low} to ${high}, as the critic expects`;
 }
 
-function legendEntry(scene, picture, words) {
+function legendEntry(picture, words) {
   const entry = document.createElement("li"), text = document.createElement("span");
   text.textContent = words;
   entry.append(picture, text);
@@ -120,15 +119,15 @@ function showLegend() {
   const entries = scene.things.map((thing) => {
     const image = pictureOf(scene, thing).cloneNode();
     image.alt = "";
-    const mark = markOf(scene, [thing]);
-    return legendEntry(scene, image, mark ? `${thing} (${mark})` : thing);
+    const shown = Object.hasOwn(scene.fixed, thing) ? thing : `${thing} (${markOf(scene, [thing])})`;
+    return legendEntry(image, shown);
   });
   const signs = [
-    ["Full frame: the intended goal. Broken frame: the proxy.", []],
-    ["Arrows: where it would go from each cell, the darker the likelier; a dot: it stays.", []],
-    ["Line: its likeliest path; the disc is where that ends.", []],
-    ["Shade: what its critic expects of each cell.", []],
-  ].map(([words]) => {
+    "Full frame: the intended goal. Broken frame: the proxy.",
+    "Arrows: where it would go from each cell, the stronger the likelier; a dot: it stays.",
+    "Line: the path of its likeliest actions; the disc is where that ends.",
+    "Shade: what its critic expects of each cell.",
+  ].map((words) => {
     const entry = document.createElement("li");
     entry.textContent = words;
     return entry;

@@ -25,11 +25,19 @@ function endOf(scene, way) {
   return "the episode ends";
 }
 
-function verdictOf(scene, way) {
+// A path that leads nowhere says little of an agent that learnt to draw its actions.
+function drawnWords(scene, shares) {
+  const [key, share] = [...shares].reduce((best, each) => (each[1] > best[1] ? each : best));
+  if (key === "" || share < 0.5) return "";
+  const names = listed(key.split(" ").map((goal) => scene.goals[goal]));
+  return ` Drawn from its probabilities, its actions lead to the ${names} in ${Math.round(100 * share)}% of episodes.`;
+}
+
+function verdictOf(scene, way, shares) {
   const stages = stagesOf(way);
   const named = (goals) => listed(goals.map((goal) => scene.goals[goal]));
   if (stages.length === 0) {
-    return ["The path reaches ", ["no goal"], `: after ${times(way.cells.length - 1)} it ${endOf(scene, way)}.`];
+    return ["The path reaches ", ["no goal"], `: after ${times(way.cells.length - 1)} it ${endOf(scene, way)}.`, drawnWords(scene, shares)];
   }
   const [first, ...later] = stages;
   if (first.goals.length > 1) {
