@@ -29,7 +29,7 @@ extensions = [
 ]
 
 root_doc = "docs/index"
-include_patterns = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**", "notebooks/*.py"]
+include_patterns = ["*.md", "docs/**", "notebooks/*.md", "notebooks/*.py"]
 exclude_patterns = [".*", "docs/_build", "docs/conf.py", "docs/examples", "runs", "sweeps", "build"]
 
 # ---- pages: Markdown as it lies in the repository, notebooks as they are stored ------------------

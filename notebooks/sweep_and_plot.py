@@ -23,7 +23,7 @@ import matplotlib.pyplot as plt
 import pyarrow.parquet
 
 from gmbench.stats.estimate import estimate
-from gmbench.sweeps import driver, engines, sweep
+from gmbench.sweeps import driver, engines, parquet, sweep
 
 folder = Path(tempfile.mkdtemp())
 
@@ -54,13 +54,15 @@ assert not errors
 # %% [markdown]
 # ## The results as a table
 #
-# `results.parquet` has a row for each run and distribution. Any reader of Parquet will do; with the
+# `results.parquet`, which the command writes at its end, has a row for each run and distribution. Any reader
+# of Parquet will do; with the
 # extra `gmbench[query]`, SQL on the command line:
 # `gmbench query alphas "select params_alpha, avg(choice) from runs where headline group by all"`.
 
 # %%
 columns = ["params_alpha", "seed", "distribution", "headline", "choice", "gmi", "cfi"]
-table = pyarrow.parquet.read_table(folder / "alphas" / "results.parquet", columns=columns)
+results = parquet.write(gmbench.load_all(folder / "alphas"), folder / "alphas")
+table = pyarrow.parquet.read_table(results, columns=columns)
 rows = [row for row in table.to_pylist() if row["headline"]]
 for row in rows[:4]:
     print(row)

@@ -200,7 +200,7 @@ gmbench.check_task(task, levels=200)
 # walks straight to one of the things; the room is open, so that no way is shorter.
 
 
-# %%
+# %% tags=["long"]
 def walker(thing):
     """Return a policy that walks to the exit or to the lamp."""
 

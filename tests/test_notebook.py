@@ -5,23 +5,26 @@ import importlib
 import re
 from pathlib import Path
 
-import nbformat
+import jupytext
 import pytest
 from nbclient import NotebookClient
 
 import gmbench
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
-NAMES = ("first_steps", "inside")
+NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
 
 
 def read(name):
-    return nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+    return jupytext.read(FOLDER / f"{name}.py")
 
 
-def outputs(name, folder):
-    """Everything that the executed notebook printed or displayed."""
+def outputs(name, folder, without=None):
+    """Everything that the executed notebook printed or displayed; cells may be left out by tag."""
     notebook = read(name)
+    notebook.cells = [
+        cell for cell in notebook.cells if without not in cell.metadata.get("tags", [])
+    ]
     NotebookClient(
         notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": folder}}
     ).execute()
@@ -42,15 +45,6 @@ def named(module, name):
     """Return what an import would bring: a name of a module, or a module below it."""
     found = importlib.import_module(module)
     return getattr(found, name, None) or importlib.import_module(f"{module}.{name}")
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_notebook_is_stored_without_outputs(name):
-    notebook = read(name)
-    nbformat.validate(notebook)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert code
-    assert not any(cell.outputs or cell.execution_count for cell in code)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -100,3 +94,33 @@ def test_inside_shows_the_register_and_who_turns(tmp_path):
     cell = re.search(r"the register held at (.*)", printed(found))[1]
     assert f"held:  ends at {cell}" in printed(found)
     assert not [output for output in found if output.get("name") == "stderr"]
+
+
+SAID = {
+    "which_goal": ("verdict: proxy", "verdict: intended", "Which goal, by which measure?"),
+    "your_environment": (
+        "to the lamp: GMI",
+        "Which goal?: LampExit-v0, size 5",
+        "alpha 0.3, seed 1: intended",
+    ),
+    "your_mitigation": ("haste:cost=0.02", "mixture:alpha=0.1", "By how much?"),
+    "sweep_and_plot": ("'params_alpha': 0.0", "alpha 0.003 ", "alpha 0.3 "),
+    "lab_sheet": ("explained by no goal", "verdict proxy", "alpha 0.03"),
+}
+"""What each notebook prints, besides other things."""
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", SAID)
+def test_notebook_runs_from_top_to_bottom(name, tmp_path):
+    found = outputs(name, tmp_path)
+    for words in SAID[name]:
+        assert words in printed(found)
+    assert any("image/png" in output.get("data", {}) for output in found) or name == "which_goal"
+    assert not [output for output in found if output.get("name") == "stderr"]
+
+
+def test_an_environment_of_ones_own_is_written_drawn_and_checked(tmp_path):
+    """All but the cells that measure and train, which take longer."""
+    found = outputs("your_environment", tmp_path, without="long")
+    assert [kind for output in found for kind in output.get("data", ())].count("image/png") == 1

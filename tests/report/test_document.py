@@ -1,11 +1,14 @@
 """A document is shown in four ways, and all say the same."""
 
+import base64
 import io
 import json
 import math
+import re
 
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 from rich.console import Console
 
 from gmbench.core import checks
@@ -113,6 +116,17 @@ def test_markdown_pictures_have_names_of_their_own():
     assert list(beside) == ["page.png", "page-1.png"]
     assert "![b](page-1.png)" in text
     assert len(two.pictures) == 2
+
+
+def test_a_notebook_shows_pictures_within_the_text():
+    two = Document("t", (Picture(Figure((2, 1)), "a"), TABLE, Picture(Figure((3, 1)), "b")))
+    shown = two._repr_markdown_()
+    within = re.findall(r"!\[(.)\]\(data:image/png;base64,([^)]*)\)", shown)
+    sizes = [(name, Image.open(io.BytesIO(base64.b64decode(data))).size) for name, data in within]
+    (first, (wide, high)), (last, (wider, _)) = sizes
+    assert (first, last) == ("a", "b")
+    assert high < wide < wider
+    assert documents.markdown_table(TABLE.columns, TABLE.lines[:1]).splitlines()[0] in shown
 
 
 def test_json_holds_the_tables():
