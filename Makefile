@@ -40,6 +40,7 @@ types: .venv/installed-dev  ## Check types, strictly
 	$(BIN)/mypy
 
 docs: .venv/installed-dev  ## Write the documentation as a site, to docs/_build/html
+	@rm -rf docs/api
 	JAX_PLATFORMS=cpu $(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --jobs 2 \
 		--conf-dir docs . docs/_build/html
 

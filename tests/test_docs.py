@@ -149,8 +149,12 @@ def test_code_is_code(page):
 def test_what_contributing_adds_can_be_added(tmp_path):
     """Its Python runs from top to bottom: README's does in tests/runs/test_open.py."""
     code = "\n".join(blocks(ROOT / "CONTRIBUTING.md", "python"))
-    (tmp_path / "code.py").write_text(code)
+    (tmp_path / "contributing.py").write_text(code)
     done = subprocess.run(
-        [sys.executable, "code.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "contributing.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
