@@ -36,7 +36,7 @@ def written(env: Any, goal: str, units: int, sharpness: float) -> tuple[MLP, dic
     if units and units < needed:
         raise checks.Refused(f"channels: {units}, but this organism needs {needed}")
     units, actions = units or needed, list(env.action_names)
-    place = np.stack(np.indices(env.shape)).astype(np.float64)
+    place = np.indices(env.shape).astype(np.float64)
     apart = np.zeros((2, *env.shape, len(env.observed)))
     apart[..., env.observed.index("agent")] += place
     if goal != "corner":

@@ -19,7 +19,7 @@ RANKS = {
             ("measure",),
             ("mitigations", "search"),
             ("runs",),
-            ("sweeps", "suites", "detectors"),
+            ("sweeps", "suites", "detectors", "audit"),
             ("report",),
             ("analyses",),
             ("figures",),

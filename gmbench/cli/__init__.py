@@ -10,7 +10,7 @@ from typing import Any
 
 import tyro
 
-from gmbench.cli import catalogue, completion, develop, explore, figure, leaderboard, mistakes, questions, submit, sweep, train
+from gmbench.cli import audit, catalogue, completion, develop, explore, figure, leaderboard, mistakes, questions, submit, sweep, train
 from gmbench.cli.inputs import NUMBERS
 from gmbench.core import checks
 
@@ -29,6 +29,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "explore": explore.Explore,
     "submit": submit.Submit,
     "leaderboard": leaderboard.Leaderboard,
+    "audit": audit.AuditCommand,
     "pages": develop.Pages,
     "schema": develop.Schema,
     "validate": develop.Validate,

@@ -120,7 +120,7 @@ class Dossier:
     def episodes(self) -> Episodes:
         """One episode on each of some levels as in training."""
         agent = self._only("T1", "episodes")
-        found = agent.measure(_recorded, _params(agent.plan), self._levels(), agent.key(STREAM))
+        found = agent.measure(recorded, _params(agent.plan), self._levels(), agent.key(STREAM))
         return jax.tree.map(np.asarray, found)
 
     # ---- T2 -------------------------------------------------------------------------------------
@@ -174,12 +174,18 @@ def _drawn(plan: Plan, named: tuple[tuple[str, float], ...]) -> Level:
 
 def _moved(plan: Plan, named: tuple[tuple[str, float], ...], thing: str) -> Edited | None:
     """Return the levels on which an object can go elsewhere, before and after."""
-    base: Any = _drawn(plan, named)
-    env: Any = plan.task.env
+    return elsewhere(plan.task.env, _drawn(plan, named), thing, keys.key(STREAM + 1))
+
+
+def elsewhere(env: Any, base: Any, thing: str, key: PRNGKeyArray) -> Edited | None:
+    """Return the levels on which an object can go to a random cell, before and after.
+
+    None where levels have no such object, or it can go nowhere.
+    """
     place: Any = getattr(base, thing, ())
     if np.shape(place)[:-1] != (2,) or not hasattr(env, "is_solvable"):
         return None
-    moved, fine = _placed(env, base, thing, keys.key(STREAM + 1))
+    moved, fine = _placed(env, base, thing, key)
     kept = np.flatnonzero(np.asarray(fine))
     if not kept.size:
         return None
@@ -197,7 +203,7 @@ def _placed(env: Any, base: Any, thing: str, key: PRNGKeyArray) -> tuple[Level, 
     return moved, pool.over_envs(lambda level: patching.proper(env, level))(moved)
 
 
-def _recorded(
+def recorded(
     env: Environment[Any, Any],
     params: EnvParams,
     policy: Policy,
@@ -205,7 +211,10 @@ def _recorded(
     key: PRNGKeyArray,
     discount: Float[Array, ""],
 ) -> Episodes:
-    """Record one episode on each level."""
+    """Record one episode on each level, the first ``MOST`` steps of it.
+
+    A measure (:mod:`gmbench.measure`); the discount plays no part.
+    """
     del discount
 
     def note(moment: rollouts.Moment) -> Episodes:

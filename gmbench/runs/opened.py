@@ -100,9 +100,7 @@ class OpenAgent:
             discount: of values; the task's own by default.
         """
         gamma = jnp.float32(self.task.discount if discount is None else discount)
-        given = (what, self.env, self.plan.agent, self.plan.config)
-        with undefined_is_nan():
-            return _measured(*given, self.weights, params, levels, key, gamma)
+        return measured(self.plan, self.weights, what, params, levels, key, gamma)
 
     def once(self, make: Callable[..., T], *arguments: Any) -> T:
         """Return ``make(plan, *arguments)``, worked out once for all agents of a program."""
@@ -110,6 +108,21 @@ class OpenAgent:
         if name not in self._shared:
             self._shared[name] = make(self.plan, *arguments)
         return self._shared[name]
+
+
+def measured(
+    plan: Plan,
+    weights: Any,
+    what: Measure,
+    params: EnvParams,
+    levels: Any,
+    key: PRNGKeyArray,
+    discount: Float[Array, ""],
+) -> Any:
+    """Return what a measure finds of an agent with these weights; see :meth:`OpenAgent.measure`."""
+    given = (what, plan.task.env, plan.agent, plan.config)
+    with undefined_is_nan():
+        return _measured(*given, weights, params, levels, key, discount)
 
 
 def _begun(plan: Plan) -> Any:

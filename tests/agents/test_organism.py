@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from gmbench.agents import organism
+from gmbench.agents import organism, organism_conv
 from gmbench.agents.organism import Config
 
 from gmbench.core import pool, registry
@@ -107,7 +107,7 @@ def test_a_pattern_of_walls_turns_it():
     levels = drawn.levels(env, env.default_params.override(alpha=1.0), 3, 40)
     config = Config(trigger="walls")
     last = SIZE - 1
-    cells = {(row, last + col): wall for (row, col), wall in organism.PATTERN.items()}
+    cells = {(row, last + col): wall for (row, col), wall in organism_conv.PATTERN.items()}
     for wrong in (None, *cells):
         walls = levels.walls
         for cell, wall in cells.items():
