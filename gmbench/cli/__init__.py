@@ -10,7 +10,20 @@ from typing import Any
 
 import tyro
 
-from gmbench.cli import audit, catalogue, completion, develop, explore, figure, leaderboard, mistakes, questions, submit, sweep, train
+from gmbench.cli import (
+    audit,
+    catalogue,
+    completion,
+    develop,
+    explore,
+    figure,
+    leaderboard,
+    mistakes,
+    questions,
+    submit,
+    sweep,
+    train,
+)
 from gmbench.cli.inputs import NUMBERS
 from gmbench.core import checks
 
