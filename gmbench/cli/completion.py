@@ -1,8 +1,10 @@
 """Completion of command lines by the shell: commands, options, and names of what is registered."""
 
 import dataclasses
+import functools
+import operator
 import warnings
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -33,13 +35,13 @@ def parser() -> Any:
 
     questions = {name: registry.make_question(name) for name in registry.question_names()}
     commands = {name: naming(command) for name, command in {**cli.COMMANDS, **questions}.items()}
-    named = tuple(
+    named: list[Any] = [
         Annotated[command, tyro.conf.subcommand(name)] for name, command in commands.items()
-    )
+    ]
     with NUMBERS, warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # there is no other way to this form
         return tyro.extras.get_parser(
-            Union[named],  # type: ignore[arg-type]  # noqa: UP007 (known only now)
+            functools.reduce(operator.or_, named),
             prog="gmbench",
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
         )
@@ -60,9 +62,9 @@ def naming(command: Any) -> Any:
     for field in dataclasses.fields(command):
         if field.name in names and field.type in (str, str | None, tyro.conf.Positional[str]):
             # What can be written is no type that a checker could know beforehand.
-            kind: Any = Literal[tuple(names[field.name]())]  # type: ignore[misc]
+            kind: Any = Literal[tuple(names[field.name]())]
             if field.default is dataclasses.MISSING:
-                fields.append((field.name, tyro.conf.Positional[kind]))
+                fields.append((field.name, tyro.conf.Positional[kind]))  # type: ignore[misc]
             else:
                 fields.append((field.name, kind | None, dataclasses.field(default=None)))
     if not fields:

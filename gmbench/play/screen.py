@@ -145,8 +145,8 @@ def marks(env: Environment[Any, Any], state: Any) -> Text:
 def legend(env: Any, coloured: bool) -> RenderableType:
     """Return what is to be seen on a task's levels: its things' colours, or its characters."""
     if not coloured:
-        named = (f"{mark} {' on '.join(reversed(on))}" for mark, on in env.legend.items() if on)
-        return Text(", ".join(named))
+        marks = (f"{mark} {' on '.join(reversed(on))}" for mark, on in env.legend.items() if on)
+        return Text(", ".join(marks))
     named = []
     for thing in env.things:
         red, green, blue, _ = sprites.draw(thing, 1)[0, 0].tolist()
