@@ -1,10 +1,8 @@
 """Completion of command lines by the shell: commands, options, and names of what is registered."""
 
 import dataclasses
-import functools
-import operator
 import warnings
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Union
 
 import tyro
 
@@ -35,13 +33,14 @@ def parser() -> Any:
 
     questions = {name: registry.make_question(name) for name in registry.question_names()}
     commands = {name: naming(command) for name, command in {**cli.COMMANDS, **questions}.items()}
-    named: list[Any] = [
+    named = tuple(
         Annotated[command, tyro.conf.subcommand(name)] for name, command in commands.items()
-    ]
+    )
+    one: Any = Union[named]  # noqa: UP007 (the commands are known only now)
     with NUMBERS, warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # there is no other way to this form
         return tyro.extras.get_parser(
-            functools.reduce(operator.or_, named),
+            one,
             prog="gmbench",
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
         )
@@ -59,12 +58,12 @@ def naming(command: Any) -> Any:
         "engine": registry.ENGINES.names,
     }
     fields: list[Any] = []
+    positional: Any = tyro.conf.Positional
     for field in dataclasses.fields(command):
         if field.name in names and field.type in (str, str | None, tyro.conf.Positional[str]):
-            # What can be written is no type that a checker could know beforehand.
             kind: Any = Literal[tuple(names[field.name]())]
             if field.default is dataclasses.MISSING:
-                fields.append((field.name, tyro.conf.Positional[kind]))  # type: ignore[misc]
+                fields.append((field.name, positional[kind]))
             else:
                 fields.append((field.name, kind | None, dataclasses.field(default=None)))
     if not fields:

@@ -145,9 +145,9 @@ def marks(env: Environment[Any, Any], state: Any) -> Text:
 def legend(env: Any, coloured: bool) -> RenderableType:
     """Return what is to be seen on a task's levels: its things' colours, or its characters."""
     if not coloured:
-        marks = (f"{mark} {' on '.join(reversed(on))}" for mark, on in env.legend.items() if on)
-        return Text(", ".join(marks))
-    named = []
+        words = (f"{mark} {' on '.join(reversed(on))}" for mark, on in env.legend.items() if on)
+        return Text(", ".join(words))
+    named: list[Text] = []
     for thing in env.things:
         red, green, blue, _ = sprites.draw(thing, 1)[0, 0].tolist()
         swatch = "██", Style(color=Color.from_rgb(red, green, blue))
