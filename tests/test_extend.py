@@ -20,6 +20,7 @@ MODULES = {
     "views": HERE / "extension" / "mirror.py",
     "mitigations": HERE / "mitigations" / "level_buffer.py",
     "questions": HERE / "extension" / "worst_levels.py",
+    "figures": HERE / "extension" / "door_figure.py",
     "detectors": HERE / "extension" / "lucky_seed.py",
     "loggers": HERE / "extension" / "diary.py",
     "engines": HERE / "extension" / "backwards.py",
@@ -96,7 +97,7 @@ def test_every_module_is_short():
 def test_everything_is_listed(run):
     listed = run("list")
     names = ("MatDoor-v0", "always_up", "tiny_net", "mirror", "level_buffer", "worst-levels")
-    for name in (*names, "lucky_seed", "diary", "backwards", "GMB-extra-v0", "hatch"):
+    for name in (*names, "lucky_seed", "diary", "backwards", "GMB-extra-v0", "hatch", "door"):
         assert name in listed
 
 
@@ -153,6 +154,12 @@ def test_the_suite_runs(run, tmp_path):
     out = ("--out", tmp_path / "runs", "--report", report)
     assert "MatDoor-v0" in run("run", "GMB-extra-v0", "--seeds", 1, *out)
     assert report.read_text().startswith("<!DOCTYPE html>")
+
+
+def test_the_figure_says_what_it_costs(run):
+    told = run("figure", "door", "--dry-run")
+    assert "2 runs, 128 environment steps" in told
+    assert "a door of ours" in told
 
 
 def test_the_layout_serves_our_tasks(run):

@@ -28,17 +28,19 @@ class ActorAndCritic:
 
     Attributes:
         run: name of the run.
-        alpha: share of distinguishing levels in its training.
         goal: name of the goal that lies where the thing lies.
         goals: of critic and actor.
         explained: share of the critic's values that the thing's position explains.
+        alpha: share of distinguishing levels in its training.
+        competent: whether it is competent there.
     """
 
     run: str
-    alpha: float
     goal: str
     goals: critic.Summary
     explained: ShareExplained
+    alpha: float
+    competent: bool
 
 
 Bounds = tuple[float, float] | None
@@ -83,9 +85,10 @@ class Critic(Question):
         goals = agent.env.goal_names
         place = splay.goal_of(agent.env, self.thing)
         summary = critic.summarise(found, goals)
-        own, share = agent.run, explained(values, place)
-        alpha = params_of(own.spec)["alpha"]
-        return ActorAndCritic(own.path.name, alpha, goals[place], summary, share)
+        run, share = agent.run, explained(values, place)
+        alpha = params_of(run.spec)["alpha"]
+        able = run.findings.competent
+        return ActorAndCritic(run.path.name, goals[place], summary, share, alpha, able)
 
     def document(self, asked: Sequence[Asked]) -> Document:
         """Return a line for each condition, and what stands against it."""

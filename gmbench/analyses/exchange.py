@@ -97,7 +97,7 @@ class ExchangeRate(Question):
                 "run": run.path.name,
                 "alpha": alpha,
                 "competent": run.findings.competent,
-                "exchange": run.plan.task.env.exchange,  # type: ignore[attr-defined]
+                "exchange": run.plan.task.env.exchange,
                 **found,
             }
             for alpha, run, found in _each(asked)

@@ -81,10 +81,11 @@ class ReproduceFigure:
         from gmbench.report import console, document, reproduce, reproduced
 
         folder = self.out / f"{name}-{self.scale}"
+        problems: list[str] = []
         if self.stored is not None:
-            result, problems = reproduce.stored(name, self.stored), []
+            result = reproduce.stored(name, self.stored)
         else:
-            took = reproduce.cost(reproduce.find(name), self.scale)
+            took = reproduce.cost(name, self.scale)
             print(f"{name} at {self.scale} scale: {took.words}", file=sys.stderr)
             with console.progress() as watch:
                 result, problems = reproduce.run(name, self.scale, folder, watch)

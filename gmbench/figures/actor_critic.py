@@ -6,25 +6,24 @@ from typing import Any
 from gmbench.core import registry
 from gmbench.figures import LANGOSCO
 from gmbench.report.published import CPU, PAPER, SMOKE, Claim, Figure, Number, smoke
+from gmbench.report.readings import able, grouped
 from gmbench.stats.estimate import estimate
 from gmbench.suites import PUBLISHED
 from gmbench.sweeps.sweep import Grid, Sweep
 
 ACTOR, CRITIC = "actor's GMI", "critic's GMI"
 SHARE = "share of the critic's values that the cheese's place explains"
-"""What is read; the alpha of a run is in the name of its folder."""
 
 
 def read(answer: Any) -> Iterator[Number]:
     """Yield, for each share of distinguishing levels, whom actor and critic serve."""
-    for alpha in sorted({each["alpha"] for each in answer}):
-        own = [each for each in answer if each["alpha"] == alpha]
+    for alpha, own in grouped(answer, "alpha"):
         for series, values in (
             (ACTOR, [each["goals"]["actor"]["gmi"] for each in own]),
             (CRITIC, [each["goals"]["critic"]["gmi"] for each in own]),
             (SHARE, [each["explained"]["share"] for each in own]),
         ):
-            yield Number(series, alpha, estimate(values))
+            yield Number(series, alpha, estimate(values), able(own))
 
 
 SMALL = Sweep(
@@ -78,7 +77,7 @@ registry.figure("actor-critic")(
                 low=0.0,
             ),
         ),
-        speed=62_000,
+        speed=62_000.0,
         axis="share of distinguishing levels, alpha",
         unit="GMI, share",
         notes=("Next to nothing is taken as below a tenth. The share is that of docs/critic.md.",),

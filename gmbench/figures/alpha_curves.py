@@ -82,7 +82,7 @@ registry.figure("alpha-curves")(
                 low=0.0,
             ),
         ),
-        speed=45_000,
+        speed=45_000.0,
         axis="share of distinguishing levels, alpha",
         unit="regret after the shift",
         stored="curricula.json",

@@ -12,7 +12,6 @@ from gmbench.suites import LONG, PUBLISHED
 from gmbench.sweeps.sweep import Grid, Sweep
 
 REGRET, CHOICE = "regret under the coin", "choice (1: the end, -1: the coin)"
-SHARES = [0.0, 0.02, 0.1]
 
 
 def read(answer: Any) -> Iterator[Number]:
@@ -30,7 +29,7 @@ SMALL = Sweep(
     steps=1_500_000,
     config={**LONG, "ent_coef": 0.01},
     stages=CURRICULUM,
-    grid=Grid(params={"alpha": SHARES}),
+    grid=Grid(params={"alpha": [0.0, 0.02, 0.1]}),
 )
 
 registry.figure("coinrun")(
@@ -84,7 +83,7 @@ registry.figure("coinrun")(
                 because="touching the coin ends the episode here",
             ),
         ),
-        speed=4_900,
+        speed=4_900.0,
         axis="share of levels with the coin elsewhere",
         unit="regret, choice",
         stored="results/GMB-cpu-v1.json",

@@ -47,14 +47,14 @@ registry.figure("colour-shape")(
                 seeds=20,
                 steps=200_000_000,
                 config=dict(PUBLISHED),
-                view="pixels3",
+                view="pixels4",
             ),
         },
         settings={
             SMOKE: "5 x 5 cells, 4 updates",
             CPU: "7 x 7 cells, colour and shape as planes, a small network, 1 million steps"
             " (published: Procgen's pixels, a large IMPALA network, 200 million)",
-            PAPER: "13 x 13 cells as pixels, three a cell (published: Procgen's mazes and pixels)",
+            PAPER: "13 x 13 cells as pixels, 4 x 4 a cell (published: Procgen's mazes and pixels)",
         },
         claims=(
             Claim("agents choose the yellow gem", CHOICE, "Langosco, section 3", low=0.0),
@@ -83,7 +83,7 @@ registry.figure("colour-shape")(
                 high=0.99,
             ),
         ),
-        speed=28_000,
+        speed=28_000.0,
         unit="share, choice",
         stored="results/GMB-cpu-v1.json",
         notes=(

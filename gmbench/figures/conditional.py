@@ -75,7 +75,7 @@ registry.figure("conditional")(
                 high=0.1,
             ),
         ),
-        speed=47_000,
+        speed=47_000.0,
         unit="GMI, CMG",
     )
 )

@@ -52,7 +52,7 @@ registry.figure("exchange-rate")(
         question="exchange",
         read=read,
         sweeps={
-            SMOKE: smoke(SMALL, size=7, exchange=4),
+            SMOKE: smoke(SMALL, size=7),
             CPU: SMALL,
             PAPER: Sweep(
                 tasks=["TwoObjectives-v0"],
@@ -108,7 +108,7 @@ registry.figure("exchange-rate")(
                 comparable=(PAPER,),
             ),
         ),
-        speed=64_000,
+        speed=64_000.0,
         unit="share",
     )
 )

@@ -76,7 +76,7 @@ registry.figure("keys-chests")(
                 listed=(PAPER,),
             ),
         ),
-        speed=27_000,
+        speed=27_000.0,
         axis="share of levels with more keys than chests",
         unit="regret, choice",
         stored="results/GMB-cpu-v1.json",

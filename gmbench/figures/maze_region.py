@@ -96,7 +96,7 @@ registry.figure("maze-region")(
                 for region, value in enumerate(RETURNS, 1)
             ),
         ),
-        speed=62_000,
+        speed=62_000.0,
         axis="region of the cheese in training, cells a side",
         unit="share of the optimum, choice",
         notes=(

@@ -85,7 +85,7 @@ registry.figure("monster-episodes")(
                 high=0.0,
             ),
         ),
-        speed=29_000,
+        speed=29_000.0,
         unit=SERIES,
     )
 )

@@ -89,7 +89,7 @@ registry.figure("partners")(
                 high=0.1,
             ),
         ),
-        speed=42_000,
+        speed=42_000.0,
         unit=SERIES,
         notes=("About as well is taken as within a tenth of what the expert earns.",),
     )

@@ -95,7 +95,7 @@ registry.figure("shutdown")(
                 able=False,
             ),
         ),
-        speed=20_000,
+        speed=20_000.0,
         unit="share",
         notes=(
             "Published DReST agents are tabular and trained on one level each; ours have no memory"

@@ -93,7 +93,7 @@ registry.figure("tree-phases")(
                 " 23,000",
             ),
         ),
-        speed=28_000,
+        speed=28_000.0,
         axis="twelfth of the life",
         unit="trees chopped a step",
         notes=("Nearly no reward is taken as a tenth of what can be had for ever (.3 a step).",),

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
 from gmbench.report.figures import CONDITION_COLOURS, INK, STYLE, WIDTH
-from gmbench.report.published import SMOKE, Claim, Figure, Number
+from gmbench.report.published import SMOKE, Figure, Key, Number
 from gmbench.stats import agreement
 
 PUBLISHED: dict[str, Any] = {
@@ -56,10 +56,10 @@ def _curves(figure: Figure, scale: str, numbers: Sequence[Number]) -> Drawing:
         for x, each in zip(xs, own, strict=True):
             if reach := agreement.span(each.found):
                 axes.plot((x, x), reach, color=colour, linewidth=1)
-    for claim in _values(figure, scale, numbers):
-        x = ats.index(claim.of[1]) + 0.12
-        axes.plot(x, claim.value, **PUBLISHED)
-        axes.plot((x, x), claim.ends or (claim.value, claim.value), color=INK, linewidth=0.8)
+    for (_, at), value, ends in _values(figure, scale, numbers):
+        x = ats.index(at) + 0.12
+        axes.plot(x, value, **PUBLISHED)
+        axes.plot((x, x), ends, color=INK, linewidth=0.8)
     axes.set_xticks(range(len(ats)), [f"{at:g}" for at in ats])
     axes.set_xlabel(figure.axis)
     axes.set_ylabel(figure.unit)
@@ -82,10 +82,10 @@ def _rows(figure: Figure, scale: str, numbers: Sequence[Number]) -> Drawing:
         if reach := agreement.span(each.found):
             axes.plot(reach, (place, place), color=colour, linewidth=1.4)
     keys = [each.key for each in numbers]
-    for claim in _values(figure, scale, numbers):
-        place = keys.index(claim.of)
-        axes.plot(claim.value, place - 0.28, **PUBLISHED)
-        axes.plot(claim.ends or (claim.value,) * 2, (place - 0.28,) * 2, color=INK, linewidth=0.8)
+    for key, value, ends in _values(figure, scale, numbers):
+        place = keys.index(key)
+        axes.plot(value, place - 0.28, **PUBLISHED)
+        axes.plot(ends, (place - 0.28,) * 2, color=INK, linewidth=0.8)
     labels = [f"{each.series}: {each.at}" if several else str(each.at) for each in numbers]
     axes.set_yticks(range(len(numbers)), labels)
     axes.set_ylim(len(numbers) - 0.4, -0.6)
@@ -94,13 +94,15 @@ def _rows(figure: Figure, scale: str, numbers: Sequence[Number]) -> Drawing:
     return drawn
 
 
-def _values(figure: Figure, scale: str, numbers: Sequence[Number]) -> Iterator[Claim]:
-    """Yield the claims whose published value can stand beside a number of ours."""
+def _values(
+    figure: Figure, scale: str, numbers: Sequence[Number]
+) -> Iterator[tuple[Key, float, tuple[float, float]]]:
+    """Yield the published values that can stand beside a number of ours, with their intervals."""
     keys = {each.key for each in numbers}
     for claim in figure.claims:
-        shown = scale in claim.listed and claim.value is not None and claim.than is None
-        if shown and claim.of in keys:
-            yield claim
+        shown = scale in claim.listed and claim.than is None and claim.of in keys
+        if shown and claim.value is not None:
+            yield claim.of, claim.value, claim.ends or (claim.value, claim.value)
 
 
 def _aside(place: int, count: int) -> float:

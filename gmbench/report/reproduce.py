@@ -5,6 +5,7 @@ a small JSON file, from which picture, table of numbers, verdicts and page are m
 committed, and read again without the runs.
 """
 
+import functools
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,8 +65,10 @@ class Cost(NamedTuple):
     @property
     def words(self) -> str:
         """In one line."""
-        hours = f"{self.hours:.1f}" if self.hours < 10 else f"{self.hours:,.0f}"
-        return f"{self.runs} runs, {self.steps:,} environment steps, about {hours} core hours"
+        took = f"{self.hours:,.0f} core hours"
+        if self.hours < 2:
+            took = f"{max(1, round(60 * self.hours))} core minutes"
+        return f"{self.runs} runs, {self.steps:,} environment steps, about {took}"
 
 
 def find(name: str) -> Figure:
@@ -78,13 +81,17 @@ def find(name: str) -> Figure:
     return figure
 
 
-def cost(figure: Figure, scale: str) -> Cost:
+@functools.cache
+def cost(name: str, scale: str) -> Cost:
     """Return what a figure takes, before anything is started."""
-    plans = driver.plans_of(figure.sweeps[scale])
-    steps = sum(plan.updates * plan.needs.steps_per_update for plan in plans)
+    figure = find(name)
+    sweep = figure.sweeps[scale]
+    seeds = sweep.seeds if isinstance(sweep.seeds, int) else len(sweep.seeds)
+    plans = driver.plans_of(msgspec.structs.replace(sweep, seeds=1))  # seeds cost alike
+    steps = seeds * sum(plan.updates * plan.needs.steps_per_update for plan in plans)
     speed = SLOW if scale == PAPER else figure.speed
     seconds = steps / speed + COMPILE * len(grouping.programs(plans))
-    return Cost(len(plans), steps, seconds / 3600)
+    return Cost(seeds * len(plans), steps, seconds / 3600)
 
 
 def run(name: str, scale: str, folder: Path, watch: Watch) -> tuple[Result, list[str]]:
@@ -98,7 +105,7 @@ def run(name: str, scale: str, folder: Path, watch: Watch) -> tuple[Result, list
     errors = sweeps.run(sweep, runs, lambda: engines.connect("local", {}, None), None, False, ())
     question = registry.make_question(figure.question)(folder=runs, **figure.options)
     found = ask.ask(question, watch)
-    took = cost(figure, scale)
+    took = cost(name, scale)
     origin = f"{took.runs} agents trained by this figure's command, {took.steps:,} steps in all"
     return read(name, scale, documents.plain(found), origin), [*errors, *found.problems]
 

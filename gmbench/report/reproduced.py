@@ -70,7 +70,7 @@ def page(found: Reproduced, rule: bool = True) -> Document:
     parts += [Paragraph(SMOKE_WORDS)] * (result.scale == SMOKE)
     parts += [
         Paragraph(f"{scale} Read on {result.date}."),
-        Picture(found.drawn, f"{figure.title} Diamonds are published values."),
+        Picture(found.drawn, f"{figure.title}. Diamonds are published values."),
         Table(
             "What was published, and what is found here",
             ("published", "value or claim", "ours", "verdict", "source"),
@@ -208,7 +208,7 @@ def _summary(name: str, figure: Figure, found: Sequence[Reproduced]) -> Line:
     own = [each for each in found if each.result.figure == name]
     scales = ", ".join(each.result.scale for each in own) or "-"
     verdicts = "; ".join(each.brief for each in own) or "not run yet"
-    return Line(f"`{name}`", (figure.title, scales, verdicts, cost(figure, CPU).words))
+    return Line(f"`{name}`", (figure.title, scales, verdicts, cost(name, CPU).words))
 
 
 def print_figures() -> None:
@@ -216,7 +216,7 @@ def print_figures() -> None:
     table = terminal.grid("figure", "shows", "source", "at cpu scale", title="Figures to reproduce")
     for name in registry.FIGURES.names():
         figure = find(name)
-        table.add_row(name, figure.title, figure.source, cost(figure, CPU).words)
+        table.add_row(name, figure.title, figure.source, cost(name, CPU).words)
     terminal.console().print(table)
 
 
@@ -224,8 +224,7 @@ def print_costs(names: Sequence[str]) -> None:
     """Print what figures cost at each scale, and how these differ from what was published."""
     table = terminal.grid("figure", "scale", "cost", "settings")
     for name in names:
-        figure = find(name)
-        for scale, words in figure.settings.items():
-            table.add_row(name, scale, cost(figure, scale).words, words)
+        for scale, words in find(name).settings.items():
+            table.add_row(name, scale, cost(name, scale).words, words)
     terminal.console().print(table)
     terminal.console().print("nothing was started")

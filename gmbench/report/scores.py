@@ -110,12 +110,13 @@ class Row:
     @property
     def by_seed(self) -> dict[str, list[float | None]]:
         """Each score, and the share of levels that ended in each way, run by run."""
-        scores = {name: [of(each) for each in self.findings] for name, of in SCORES.items()}
-        ended = {
-            f"ended_{name}": [float(getattr(each.deployed.outcome, name)) for each in self.findings]
+        found = self.findings
+        scores = {name: [of(each) for each in found] for name, of in SCORES.items()}
+        ended: dict[str, list[float | None]] = {
+            f"ended_{name}": [float(getattr(each.deployed.outcome, name)) for each in found]
             for name in OUTCOMES
         }
-        return {**scores, **ended}
+        return scores | ended
 
     @property
     def iqm(self) -> float:

@@ -201,7 +201,7 @@ class RunSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True
         params = check(self).task.training.values
         usual = registry.settings(self.task) | params | {"size": None, "alpha": None}
         settings = {**self.resolved.static, **self.resolved.params}
-        shown = sorted(name for name, value in settings.items() if value != usual[name])
+        shown = sorted(name for name, value in settings.items() if value != usual.get(name))
         parts = [f"{name}{settings[name]}" for name in shown]
         parts += [] if self.view == wrappers.PLANES else [self.view]
         parts += [self.mitigation[:60]] if self.mitigation else []

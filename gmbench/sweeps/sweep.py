@@ -87,7 +87,7 @@ class Grid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def axes(self) -> dict[tuple[str, ...], list[Any]]:
         """Return the values of each axis, named by its path in a RunSpec."""
-        found: dict[tuple[str, ...], list[Value]] = {}
+        found: dict[tuple[str, ...], list[Any]] = {}
         for field in self.__struct_fields__:
             held = getattr(self, field)
             paths: list[tuple[tuple[str, ...], Any]] = [((field,), held)]
@@ -196,7 +196,7 @@ class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return axes
 
     def _common(
-        self, task: str, layers: Sequence[Override], point: Mapping[tuple[str, ...], Value]
+        self, task: str, layers: Sequence[Override], point: Mapping[tuple[str, ...], Any]
     ) -> dict[str, Any]:
         """Return what the runs of one point of the grid share."""
         common: dict[str, Any] = {}

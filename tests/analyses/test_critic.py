@@ -19,7 +19,8 @@ def judged(share, notes=()):
     scores = {"rho": share, "gmi": share, "cfi": 0.0}
     by_goal = {"cheese": 0.5, "corner": 0.5}
     goals = Summary(scores, scores, by_goal, by_goal, 10, 12, ())
-    return ActorAndCritic("a-run", "cheese", goals, ShareExplained(share, share, 12, notes))
+    explained = ShareExplained(share, share, 12, notes)
+    return ActorAndCritic("a-run", "cheese", goals, explained, alpha=0.0, competent=True)
 
 
 def found(shares, notes=()):

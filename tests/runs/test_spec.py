@@ -148,6 +148,11 @@ def test_a_name_is_no_longer_than_a_file_name_may_be():
     assert "/" not in long.name
 
 
+def test_a_setting_that_the_task_itself_derives_by_default_is_in_the_name():
+    spec = RunSpec(task="TwoObjectives-v0", static={"size": 7, "exchange": 3})
+    assert "-exchange3-size7-ppo-seed0-" in spec.name
+
+
 def test_make_takes_what_a_spec_takes():
     for value in (5, 5.0, np.int64(5), np.float32(5)):
         assert gmbench.make(TASK, size=value).env == gmbench.make(TASK, size=5).env
