@@ -222,4 +222,4 @@ def recorded(
         paid = jnp.where(moment.live[None], moment.moved.goals, jnp.float32(0))
         return Episodes(seen, moment.log_probs, moment.actions, paid, moment.live)
 
-    return rollouts.each(env, params, policy, levels, key, MOST, note)  # type: ignore[no-any-return]
+    return rollouts.each(env, params, policy, levels, key, MOST, note)

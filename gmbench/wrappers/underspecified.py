@@ -36,7 +36,7 @@ class Underspecified:
     @property
     def default_params(self) -> EnvParams:
         """The parameters of the training distribution."""
-        return self.env.default_params  # type: ignore[no-any-return]
+        return self.env.default_params
 
     def sample_level(self, rng: PRNGKeyArray, params: EnvParams | None = None) -> Level:
         """Draw a level from a distribution, by default that of training.
