@@ -24,6 +24,7 @@ RANKS = {
             ("analyses",),
             ("figures",),
             ("testing", "bench", "play", "gym"),
+            ("exports",),
             ("", "cli", "__main__"),  # "" is the package itself, its public interface
         )
     )
@@ -36,6 +37,7 @@ DISCOVERED = {
 ONE_FILE_EACH = (
     "analyses",
     "detectors",
+    "exports",
     "figures",
     "mitigations",
     "suites",

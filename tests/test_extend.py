@@ -26,6 +26,7 @@ MODULES = {
     "engines": HERE / "extension" / "backwards.py",
     "suites": HERE / "extension" / "extra_suite.py",
     "layouts": HERE / "extension" / "hatch.py",
+    "exporters": HERE / "extension" / "postcard.py",
 }
 """A module for each kind, by the end of its entry-point group."""
 
@@ -111,6 +112,12 @@ def test_the_task_conforms(extra):
     path = f"{extra}{os.pathsep}{HERE.parent}"
     environment = os.environ | {"PYTHONPATH": path}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=400)
+
+
+def test_an_export_writes_a_run(swept, run, tmp_path):
+    path = min(swept.glob("MatDoor-v0-*"))
+    run("export", "postcard", path, "--out", tmp_path / "card.txt")
+    assert (tmp_path / "card.txt").read_text() == f"Greetings from {path.name}\n"
 
 
 def test_a_sweep_uses_task_network_view_mitigation_logger_and_engine(swept):

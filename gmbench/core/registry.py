@@ -178,6 +178,8 @@ QUESTIONS: Registry[Any] = Registry("question", "gmbench.analyses")
 """Classes of questions (:class:`gmbench.report.question.Question`)."""
 FIGURES: Registry[Any] = Registry("figure", "gmbench.figures")
 """Published figures to reproduce (:class:`gmbench.report.published.Figure`)."""
+EXPORTERS: Registry[Any] = Registry("exporter", "gmbench.exports")
+"""What a run can be written as for other tools (:class:`gmbench.exports.Exporter`)."""
 
 sprite = SPRITES.register
 layout = LAYOUTS.register
@@ -190,6 +192,7 @@ logger = LOGGERS.register
 detector = DETECTORS.register
 question = QUESTIONS.register
 figure = FIGURES.register
+exporter = EXPORTERS.register
 
 agent_names, make_agent = AGENTS.names, AGENTS.get
 mitigation_names, make_mitigation = MITIGATIONS.names, MITIGATIONS.get

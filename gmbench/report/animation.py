@@ -44,26 +44,31 @@ def before_after(run: Run, pairs: int = 2) -> bytes:
 
     Episodes start together; each holds its last frame, and says how it ended, until all are over.
     """
-    rows = [_pair(run, number, 28) for number in _numbers(run)[:pairs]]
-    length = max(len(moving) for row in rows for _, _, moving in row)
-    pages = [
-        _page([[_panel(run, panel, time) for panel in row] for row in rows])
-        for time in range(length)
-    ]
+    shown = moving(run, pairs)
     # One palette for all pages: a palette a page would make still things flicker.
-    both = Image.fromarray(np.concatenate([np.array(pages[0]), np.array(pages[-1])]))
+    both = Image.fromarray(np.concatenate([np.array(shown[0]), np.array(shown[-1])]))
     palette = both.quantize(COLOURS)
-    indexed = [page.quantize(palette=palette, dither=Image.Dither.NONE) for page in pages]
+    indexed = [page.quantize(palette=palette, dither=Image.Dither.NONE) for page in shown]
     stream = io.BytesIO()
     indexed[0].save(
         stream,
         "GIF",
         save_all=True,
         append_images=indexed[1:],
-        duration=[STEP] * (length - 1) + [HOLD],
+        duration=[STEP] * (len(shown) - 1) + [HOLD],
         loop=0,
     )
     return stream.getvalue()
+
+
+def moving(run: Run, pairs: int) -> list[Image.Image]:
+    """Return the pages of that picture, the last of them to be held."""
+    rows = [_pair(run, number, 28) for number in _numbers(run)[:pairs]]
+    length = max(len(frames) for row in rows for _, _, frames in row)
+    return [
+        _page([[_panel(run, panel, time) for panel in row] for row in rows])
+        for time in range(length)
+    ]
 
 
 def strip(run: Run, pair: int | None = None, pixels: int = 44) -> Image.Image:

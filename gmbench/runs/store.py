@@ -10,13 +10,14 @@ import dataclasses
 import functools
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 
-from gmbench.core import checks, files, npz
+from gmbench.core import checks, files, forward, graph, npz
 from gmbench.core.policy import Policy
 from gmbench.runs import arrays, result, summary
 from gmbench.runs.result import Findings, RunRecord, Word
@@ -148,6 +149,17 @@ class Run:
 
         plan, weights = assess.agent_of(self)
         return plan.agent.policy(plan.task.env, plan.config, weights)
+
+    def numpy_policy(self) -> Callable[[np.ndarray], np.ndarray]:
+        """Return the agent's policy in NumPy, ``observation -> log-probabilities f32[actions]``.
+
+        Batches have a leading axis. ``gmbench export numpy`` writes it for where there is no JAX.
+
+        Raises:
+            Refused: if the run failed or is damaged, or its agent has a memory.
+        """
+        program, held = graph.of_policy(self.plan.task.env, self.policy())
+        return forward.policy(program, held)
 
 
 def is_stored(folder: Path, name: str) -> bool:
