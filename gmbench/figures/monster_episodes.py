@@ -23,7 +23,8 @@ def read(answer: Any) -> Iterator[Number]:
         shields = estimate([each["found"]["shields"] for each in own], None)
         yield Number(SERIES, TRAINED[alpha], shields, able(own))
     planner = answer[0]["planner"]["shields"]
-    yield Number(*PLANNER, Estimate(planner, (planner, planner), 1))
+    if planner is not None:
+        yield Number(*PLANNER, Estimate(planner, (planner, planner), 1))
 
 
 SMALL = Sweep(
