@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gmbench.core import keys
 from gmbench.report.explorer import agent
 from gmbench.runs import arrays
 from gmbench.runs.spec import RunSpec, check
@@ -30,13 +29,11 @@ def plan_of(task="CheeseCorner-v0", network="mlp", size=7, **static):
 def made_up(plan, seed):
     """Weights that nobody trained, large enough that actions differ."""
     shapes = plan.agent.learner.shapes(plan.task.env, plan.config)
-    leaves, tree = jax.tree.flatten(shapes)
-    each = jax.random.split(keys.key(seed), len(leaves))
-    drawn = [
-        jax.random.normal(key, leaf.shape) * (1.5 / leaf.shape[0] ** 0.5)
-        for key, leaf in zip(each, leaves, strict=True)
-    ]
-    return tree.unflatten(drawn)
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(
+        lambda leaf: (1.5 / leaf.shape[0] ** 0.5 * rng.normal(size=leaf.shape)).astype(np.float32),
+        shapes,
+    )
 
 
 def untrained(plan, seeds=(0,)):
@@ -64,41 +61,29 @@ def level_at(levels, number):
     return jax.tree.map(lambda leaf: leaf[..., number], levels)
 
 
-def expected(plan, weights, levels):
-    """What Python makes of levels: the agent's own policy and critic, state by state."""
+def of_python(plan):
+    """Return ``(weights, levels) -> `` what Python makes of levels, state by state."""
     env = plan.task.env
+    moves = jnp.arange(env.num_actions, dtype=jnp.int32)
+
+    def at_state(policy, level, number):
+        state = env.state_at(level, number)
+        memory, seen = policy.begin(level), env.observation(state)
+        log_probs, _ = policy.act(memory, state, seen)
+        after = jax.vmap(lambda move: env.transition(None, state, move, env.default_params))(moves)
+        return jnp.exp(log_probs), policy.value(memory, state, seen), jax.vmap(env.index)(after)
+
+    def of_level(weights, level):
+        policy = plan.agent.policy(env, plan.config, weights)
+        numbers = jnp.arange(env.states, dtype=jnp.int32)
+        chances, values, after = jax.vmap(lambda n: at_state(policy, level, n))(numbers)
+        model = env.reach_model(level)
+        found = {"policy": chances.T, "value": values, "after": after}
+        return found | {"targets": model.targets, "ends": model.ends}
 
     @jax.jit
-    def one(weights, level):
-        policy = plan.agent.policy(env, plan.config, weights)
+    def of_levels(weights, levels):
+        each = jnp.arange(levels.walls.shape[-1], dtype=jnp.int32)
+        return jax.lax.map(lambda n: of_level(weights, level_at(levels, n)), each)
 
-        def state_of(number):
-            state = env.state_at(level, number)
-            seen = env.observation(state)
-            log_probs, _ = policy.act(policy.begin(level), state, seen)
-            return jnp.exp(log_probs), policy.value(policy.begin(level), state, seen)
-
-        chances, values = jax.lax.map(state_of, jnp.arange(env.states, dtype=jnp.int32))
-        moves = jnp.arange(env.num_actions, dtype=jnp.int32)
-        step = lambda state, action: env.index(  # noqa: E731
-            env.transition(None, state, action, env.default_params)
-        )
-        after = jax.lax.map(
-            lambda n: jax.vmap(step, (None, 0))(env.state_at(level, n), moves),
-            jnp.arange(env.states, dtype=jnp.int32),
-        )
-        model = env.reach_model(level)
-        return {
-            "policy": chances.T,
-            "value": values,
-            "after": after,
-            "targets": model.targets,
-            "ends": model.ends,
-        }
-
-    found = jax.jit(
-        lambda weights, levels: jax.lax.map(
-            lambda n: one(weights, level_at(levels, n)), jnp.arange(levels.walls.shape[-1])
-        )
-    )(weights, levels)
-    return {name: np.asarray(leaf) for name, leaf in found.items()}
+    return lambda weights, levels: jax.tree.map(np.asarray, of_levels(weights, levels))
