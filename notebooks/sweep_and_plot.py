@@ -22,6 +22,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pyarrow.parquet
 
+import gmbench
 from gmbench.stats.estimate import estimate
 from gmbench.sweeps import driver, engines, parquet, sweep
 
