@@ -213,6 +213,7 @@ def test_code_in_place_of_weights_is_refused_by_name(honest, tmp_path, refused):
     assert "agent of" in refused("verify", forged)
 
 
+@pytest.mark.nightly
 def test_a_network_that_takes_too_much_memory_is_not_run(group, tmp_path, monkeypatch, refused):
     """With settings of its own, a submission names the network that is evaluated."""
     entry = Entry(TASK, 32_000, static={"size": 5})
