@@ -140,6 +140,30 @@ def load_craftax(task: str) -> Batch:
     )
 
 
+def load_kinetix() -> Batch:
+    """Return a batch of Kinetix's small worlds, which draw another at every step and select."""
+    from kinetix.environment import (  # type: ignore[import-not-found]
+        ActionType,
+        EnvParams,
+        ObservationType,
+        make_kinetix_env,
+        static_env_params_from_size,
+    )
+    from kinetix.environment.ued.ued import (  # type: ignore[import-not-found]
+        make_reset_fn_sample_kinetix_level,
+    )
+
+    params, static = EnvParams(), static_env_params_from_size("s")
+    draw = make_reset_fn_sample_kinetix_level(params, static)
+    kinds = ActionType.DISCRETE, ObservationType.SYMBOLIC_FLAT
+    env = make_kinetix_env(*kinds, draw, params, static)
+    return batch_of(
+        env.action_space(params).n,
+        reset=lambda key: env.reset(key, params),
+        step=lambda key, state, action: env.step(key, state, action, params),
+    )
+
+
 def load_jaxued(fresh: bool) -> Batch:
     """Return a batch of jaxued's mazes, under its wrapper that draws or the one that replays.
 

@@ -24,6 +24,7 @@ from benchmarks.peers.loaders import (
     load_gymnax,
     load_jaxgmg,
     load_jaxued,
+    load_kinetix,
     load_navix,
     load_rejax,
     load_xland_minigrid,
@@ -191,6 +192,26 @@ PEERS = (
                 difference=(
                     "a far larger game, with 64x64 worlds, creatures and crafting, whose next "
                     "world is generated at every step and kept where an episode ended; it runs 64 "
+                    "environments for a twentieth of the steps, because it is slow, where gmbench "
+                    "runs 1,024"
+                ),
+                envs=64,
+                share=0.05,
+            ),
+        ),
+    ),
+    Peer(
+        name="kinetix",
+        package="kinetix-env",
+        needs=(),
+        rows=(
+            Row(
+                name="kinetix small",
+                task="Kinetix s, sampled",
+                load=load_kinetix,
+                difference=(
+                    "a far larger problem, physics of bodies and joints in two dimensions, whose "
+                    "next world is drawn at every step and kept where an episode ended; it runs 64 "
                     "environments for a twentieth of the steps, because it is slow, where gmbench "
                     "runs 1,024"
                 ),
