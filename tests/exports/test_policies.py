@@ -134,6 +134,16 @@ def test_what_cannot_be_exported_is_refused(policy, message):
         graph.of_policy(ENV, policy)
 
 
+def test_one_of_two_is_selected_as_jax_does():
+    policy = acting(lambda seen: jnp.where(seen[:5] > 0, seen[5:10] + 2, -seen[10:15]))
+    seen = np.random.default_rng(0).integers(0, 2, (20, 5, 5, 3)).astype(np.uint8)
+    found = forward.policy(*graph.of_policy(ENV, policy))(seen)
+    flat = seen.reshape(20, -1).astype(np.float32)
+    np.testing.assert_array_equal(
+        found, np.where(flat[:, :5] > 0, flat[:, 5:10] + 2, -flat[:, 10:15])
+    )
+
+
 def test_what_depends_on_nothing_seen_is_worked_out_beforehand():
     weights = jnp.arange(75 * 5, dtype=jnp.float32).reshape(75, 5)
     program, _ = graph.of_policy(ENV, acting(lambda seen: seen @ jnp.sqrt(weights) ** 2))
