@@ -58,10 +58,10 @@ assert not errors
 # `results.parquet`, which the command writes at its end, has a row for each run and distribution. Any reader
 # of Parquet will do; with the
 # extra `gmbench[query]`, SQL on the command line:
-# `gmbench query alphas "select params_alpha, avg(choice) from runs where headline group by all"`.
+# `gmbench query alphas "select params_alpha, avg(choice_corner) from runs where headline group by all"`.
 
 # %%
-columns = ["params_alpha", "seed", "distribution", "headline", "choice", "gmi", "cfi"]
+columns = ["params_alpha", "seed", "distribution", "headline", "choice_corner", "gmi", "cfi"]
 results = parquet.write(gmbench.load_all(folder / "alphas"), folder / "alphas")
 table = pyarrow.parquet.read_table(results, columns=columns)
 rows = [row for row in table.to_pylist() if row["headline"]]
@@ -78,7 +78,7 @@ for row in rows[:4]:
 figure, axes = plt.subplots(figsize=(7, 3.4))
 values = sorted({row["params_alpha"] for row in rows})
 for place, alpha in enumerate(values):
-    own = [row["choice"] for row in rows if row["params_alpha"] == alpha]
+    own = [row["choice_corner"] for row in rows if row["params_alpha"] == alpha]
     axes.plot([place] * len(own), own, "o", color="#94a3b8", markersize=4)
     mean = estimate(own)
     print(f"alpha {alpha:<6g} choice {mean.text} {mean.ends}")

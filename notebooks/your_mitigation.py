@@ -103,7 +103,12 @@ axes[0].invert_yaxis()
 plt.show()
 
 # %% [markdown]
-# PLACEHOLDER
+# Haste changes nothing: a cost of steps says "be quick", and the corner is as quick to reach as ever. Those
+# agents are competent and pursue the proxy, as without a mitigation (GMI near .85, CFI near .05). With 10% of
+# distinguishing levels nobody pursues the proxy. What helped was evidence of the goal, not pressure.
+#
+# Two seeds show this much only because the difference is so large; look at the intervals before you claim
+# a small one.
 #
 # ## Where to go from here
 #
