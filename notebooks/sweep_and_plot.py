@@ -94,7 +94,9 @@ axes.set(
 plt.show()
 
 # %% [markdown]
-# PLACEHOLDER
+# Without distinguishing levels the agents choose the corner, with 30% of them the cheese; somewhere between, a
+# few levels in a hundred or fewer turn them. Where seeds differ, three of them leave wide intervals: that is
+# what the figure has to show.
 #
 # ## Where to go from here
 #
