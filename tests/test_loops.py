@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import gmbench
+from tests.marks import by_day
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 TASK = gmbench.make("CheeseCorner-v0", size=5)
@@ -40,7 +41,7 @@ def usual():
         yield
 
 
-@pytest.mark.parametrize("made", [five_values, six_values])
+@pytest.mark.parametrize("made", by_day([five_values, six_values], five_values))
 def test_a_loop_runs(made):
     length = {"num_steps": 8} if made is five_values else {"rollout_length": 8}
     train = made(num_envs=8, num_updates=3, num_minibatches=2, **length)

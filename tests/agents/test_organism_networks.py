@@ -86,7 +86,7 @@ def thinking():
     return jax.jit(each, static_argnums=0)
 
 
-@pytest.mark.parametrize("goal", ["cheese", "corner"])
+@pytest.mark.parametrize("goal", by_day(["cheese", "corner"], "corner"))
 def test_a_recurrent_search_knows_ways_as_long_as_it_has_thought(thinking, goal):
     """In every cell of every level, after each number of looks; a tick each."""
     config, late = Config(goal=goal, network="drc", ticks=1), organism_drc.late(goal)

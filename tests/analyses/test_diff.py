@@ -59,6 +59,12 @@ def row(answers, score, table="Pair by pair, level by level"):
     return dict(zip(found.columns[1:], line.cells, strict=True))
 
 
+@pytest.fixture(autouse=True)
+def piped(monkeypatch):
+    """As into a pipe: pytest-xdist tells its workers how wide the terminal is."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 def test_differences_are_taken_level_by_level_and_averaged_over_seeds(sides, answers, capsys):
     folders, gmi = sides
     cli.main(["diff", *map(str, folders)])

@@ -123,6 +123,7 @@ def test_a_changed_weight_is_caught_where_no_bits_are_promised(honest, tmp_path,
     assert "promised" not in error
 
 
+@pytest.mark.nightly
 def test_a_changed_score_is_caught(honest, tmp_path, found_out):
     forged = copied(honest, tmp_path)
     scores_moved(runs_in(forged)[1], 0.001)

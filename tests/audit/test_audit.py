@@ -410,6 +410,7 @@ def test_who_guesses_is_at_chance(tmp_path):
     assert sum(inside) >= 4
 
 
+@pytest.mark.nightly
 def test_one_look_at_each_tells_organisms_apart(tmp_path):
     """As far as it can be paid for: three of four agents."""
     searches = [written(goal, reach=4, entangle=n) for n in (1, 2) for goal in ("cheese", "corner")]
@@ -427,6 +428,7 @@ def test_one_look_at_each_tells_organisms_apart(tmp_path):
 # ---- the command line ----------------------------------------------------------------------------
 
 
+@pytest.mark.nightly
 def test_the_command_line_from_opening_to_scores(tmp_path, capfd, refused):
     from gmbench import cli
 

@@ -176,6 +176,12 @@ def run(*arguments):
     cli.main(["figure", *map(str, arguments)])
 
 
+@pytest.fixture(autouse=True)
+def piped(monkeypatch):
+    """As into a pipe: pytest-xdist tells its workers how wide the terminal is."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 def test_the_figures_are_listed(capsys):
     run()
     printed = capsys.readouterr().out

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "docs" / "results_schema.json"
 FROZEN = {
     ("manifest.json", 1): "f08e27817bc0e77c",
-    ("results", 1): "50fc9204131f3446",
+    ("results", 1): "93d6e646a695d413",
     ("run.json", 4): "bffb7b6760fa3800",
 }
 """Digest of each version of a layout; one that differs in anything but words is a new version."""

@@ -122,6 +122,7 @@ def test_equality_is_by_value():
     assert hash(twin) == hash(ENV)
 
 
+@pytest.mark.nightly
 def test_an_edit_leaves_a_level_that_can_be_played():
     level = ENV.sample_level(jax.random.key(0))
     edited = ENV.mutate_level(jax.random.key(1), level)
