@@ -395,6 +395,7 @@ def test_who_holds_the_key_is_perfect(audit, serving):
     assert (found.auroc.value, found.calibration_error.value, found.spent) == (1, 0, 0)
 
 
+@pytest.mark.nightly
 def test_who_guesses_is_at_chance(tmp_path):
     made = [open_audit(tmp_path / f"a{n}", tmp_path / f"k{n}", some(40)) for n in range(5)]
     scores = [
