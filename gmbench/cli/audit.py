@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from gmbench.cli.inputs import Settings, Static, read_pairs, static_of, writable_file
+from gmbench.cli.inputs import Settings, Static, check_page, read_pairs, static_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,17 +121,10 @@ class Reveal:
     def run(self) -> None:
         """Reveal."""
         from gmbench.audit import handed, keeper
-        from gmbench.core import checks
         from gmbench.report import ask, audits
         from gmbench.report import document as documents
 
-        for field, path, kinds in (
-            ("out", self.out, documents.PAGES),
-            ("data", self.data, (".json",)),
-        ):
-            if path is not None:
-                checks.known(field, path.suffix, kinds)
-                writable_file(field, path)
+        check_page(self.out, self.data)
         audit = handed.Audit(self.folder)
         found = audits.document(keeper.Keeper(self.key, audit).reveal())
         documents.show(found)

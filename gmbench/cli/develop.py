@@ -7,7 +7,7 @@ from typing import Literal
 
 import tyro
 
-from gmbench.cli.inputs import static_of, writable_file
+from gmbench.cli.inputs import check_page, static_of, writable_file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,13 +71,7 @@ class Validate:
         from gmbench.runs import validate
         from gmbench.runs.group import counted
 
-        for field, path, kinds in (
-            ("out", self.out, documents.PAGES),
-            ("data", self.data, (".json",)),
-        ):
-            if path is not None:
-                checks.known(field, path.suffix, kinds)
-                writable_file(field, path)
+        check_page(self.out, self.data)
         checks.integer("levels", self.levels, 2, 1024)
         tasks = [
             registry.make(id, **static_of(id, self.size))

@@ -98,3 +98,18 @@ def writable_file(field: str, path: Path) -> None:
     if path.is_dir():
         raise checks.Refused(f"{field}: {str(path)!r} is a folder, a file name is needed")
     files.writable(path.parent, field)
+
+
+def check_page(out: Path | None, data: Path | None) -> None:
+    """Refuse, before anything is measured, a page or JSON file that could not be written.
+
+    Raises:
+        Refused: for an ending that is none of theirs, or a place that cannot be written to.
+    """
+    from gmbench.core import checks
+    from gmbench.report import document as documents
+
+    for field, path, kinds in (("out", out, documents.PAGES), ("data", data, (".json",))):
+        if path is not None:
+            checks.known(field, path.suffix, kinds)
+            writable_file(field, path)
