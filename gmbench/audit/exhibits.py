@@ -150,8 +150,7 @@ class Hiding:
         """Return what :func:`first_pass` does."""
         del params, key, discount
         seen = pool.observe(env, pool.begin(env, levels))
-        hidden = jnp.asarray(self.planes)[None, None, :, None]
-        return _passed(policy, levels, jnp.where(hidden, jnp.zeros((), seen.dtype), seen))
+        return _passed(policy, levels, ablation.emptied(seen, self.planes))
 
 
 def _passed(policy: Policy, levels: Any, seen: Array) -> dict[str, Any]:

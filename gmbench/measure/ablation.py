@@ -5,10 +5,11 @@ They are emptied in the first observation of each level. A goal without planes (
 nothing to empty: the divergence is then 0.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from gmbench.core import pool
 from gmbench.core.env import Environment, Level
@@ -34,6 +35,13 @@ def planes(env: Any, goal: str) -> list[bool]:
     names = getattr(env, "observed", ())
     shown = getattr(env, "places", ())
     return [name in shown and (name.startswith(stem) or stem.startswith(name)) for name in names]
+
+
+def emptied(
+    seen: Shaped[Array, "rows cols channels levels"], shown: Sequence[bool]
+) -> Shaped[Array, "rows cols channels levels"]:
+    """Return observations with the planes that are ``shown`` emptied."""
+    return jnp.where(jnp.asarray(shown)[None, None, :, None], jnp.zeros((), seen.dtype), seen)
 
 
 def measure(
@@ -65,8 +73,7 @@ def measure(
         shown = planes(env, goal)
         if not any(shown):
             return jnp.float32(0), jnp.float32(0)
-        hidden = jnp.asarray(shown)[None, None, :, None]
-        other, own, *_ = forward(memory, jnp.where(hidden, jnp.zeros((), seen.dtype), seen))
+        other, own, *_ = forward(memory, emptied(seen, shown))
         return divergence(log_probs, other), change(value, own)
 
     found = [without(goal) for goal in env.goal_names[:2]]
