@@ -50,6 +50,7 @@ class DRC(nn.Module):
         self.heads = Heads(self.num_actions)
         self.conv_0 = Tap()
         self.layer = [Tap() for _ in range(self.layers)]
+        self.cell = [Tap() for _ in range(self.layers)]
 
     def blank(self, shape: tuple[int, ...], batch: tuple[int, ...]) -> Memory:
         """Return an empty memory for observations of a shape."""
@@ -81,7 +82,10 @@ class DRC(nn.Module):
         gates = self.gates[place](jnp.concatenate([part.astype(cell.dtype) for part in seen]))
         let_in, forget, let_out, proposed = jnp.split(gates.astype(cell.dtype), 4)
         # A forget gate that begins open, as is customary.
-        cell = nn.sigmoid(forget + 1) * cell + nn.sigmoid(let_in) * nn.tanh(proposed)
+        # Tapped after every run: what is written into a cell is remembered, and thought on.
+        cell = self.cell[place](
+            nn.sigmoid(forget + 1) * cell + nn.sigmoid(let_in) * nn.tanh(proposed)
+        )
         return nn.sigmoid(let_out) * nn.tanh(cell), cell
 
     def read(self, memory: Memory) -> Outputs:
