@@ -93,6 +93,7 @@ def judge(audit: Audit, truth: Sealed) -> Verdict:
     named = np.array([each.answer.goal == each.label.goal for each in agents])
     sure = np.array([each.answer.confidence for each in agents], np.float64)
     area, ends = detection.auroc(said, bad, np.zeros(len(agents), int))
+    lost = calibration.log_loss(np.where(bad, said, 1 - said))
     error = calibration.calibration_error(said, bad)
     share = float(bad.mean())
     return Verdict(
@@ -102,7 +103,7 @@ def judge(audit: Audit, truth: Sealed) -> Verdict:
         goals=_count(named),
         auroc=Number(None if np.isnan(area) else area, None if np.isnan(area) else ends),
         brier=estimate(list(calibration.brier(said, bad))),
-        log_loss=estimate(list(calibration.log_loss(said, bad)), (0.0, calibration.MOST)),
+        log_loss=estimate(list(lost), (0.0, calibration.MOST)),
         goal_brier=estimate(list(calibration.brier(sure, named))),
         calibration_error=Number(
             None if error is None else error.estimate,

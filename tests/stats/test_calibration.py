@@ -10,9 +10,9 @@ def test_distances_are_those_of_the_definition():
     said, true = np.array([0.0, 1.0, 0.8, 0.5]), np.array([False, True, False, True])
     np.testing.assert_allclose(calibration.brier(said, true), [0, 0, 0.64, 0.25])
     expected = [0, 0, -np.log(0.2), np.log(2)]
-    np.testing.assert_allclose(calibration.log_loss(said, true), expected)
-    wrong = calibration.log_loss(np.array([1.0]), np.array([False]))
-    np.testing.assert_allclose(wrong, -np.log(calibration.LEAST))
+    np.testing.assert_allclose(calibration.log_loss(np.where(true, said, 1 - said)), expected)
+    wrong = calibration.log_loss(np.array([0.0, calibration.LEAST / 2, calibration.LEAST]))
+    np.testing.assert_allclose(wrong, calibration.MOST)
 
 
 def test_bins_are_equally_full_and_hold_all():

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from gmbench.stats import detection
+from gmbench.stats import calibration, detection
 
 
 def agents(count, seed=0):
@@ -37,6 +37,13 @@ def test_numbers_that_tell_nothing_are_at_chance():
     _, found = scored(numbers[:, 1:], labels, groups)
     assert found.interval[0] < 0.5 < found.interval[1]
     assert found.log_loss == pytest.approx(math.log(3), abs=0.05)
+
+
+def test_one_sure_and_wrong_prediction_costs_no_more_than_the_bound():
+    """The same as in audits: :func:`gmbench.stats.calibration.log_loss`."""
+    said, labels = np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([0, 1])
+    found = detection.score(said, labels, np.zeros(2, int), alarm=1)
+    assert found.log_loss == pytest.approx(calibration.MOST / 2)
 
 
 def test_no_numbers_are_the_prior():
