@@ -140,6 +140,27 @@ def test_imports_point_down():
     assert not found, "\n".join(found)
 
 
+SLOW = ("scipy.stats", "seaborn", "pandas")
+"""What takes a second to import, and few commands need."""
+
+
+def slow_imports(source, module):
+    """What of SLOW is imported together with a module, not within a function."""
+    at_once = ast.Module(body=[], type_ignores=[])
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            at_once.body.append(node)
+    names = imported(at_once, module, False)
+    return [name for name in names if name.startswith(SLOW)]
+
+
+def test_no_command_waits_for_what_few_need():
+    for module, path in modules():
+        assert slow_imports(path.read_text(), module) == [], module
+    assert slow_imports("from scipy import stats, special", "m") == ["scipy.stats"]
+    assert slow_imports("def f():\n    import scipy.stats", "m") == []
+
+
 def test_every_folder_is_read():
     names = {module for module, _ in modules()}
     assert {"gmbench", "gmbench.core.env", "gmbench.testing", "gmbench.envs", "gmbench.agents"} <= (

@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
 from gmbench.core import checks, pool
 from gmbench.core.env import Environment, EnvState, Level
@@ -176,14 +176,14 @@ class _Curve:
         if slope <= 0:
             return True
         intercepts = optimize.minimize_scalar(lambda intercept: -self(0.0, intercept))
-        return bool(2 * (self(slope, slope * pse) + intercepts.fun) <= stats.chi2.ppf(level, 1))
+        return bool(2 * (self(slope, slope * pse) + intercepts.fun) <= special.chdtri(1, 1 - level))
 
     def interval(self, slope: float, pse: float, level: float) -> tuple[float, float]:
         """Return the points that a likelihood-ratio test does not reject; inf where it never does.
 
         The ends are sought as far out again as the distances reach.
         """
-        needed = self(slope, slope * pse) - stats.chi2.ppf(level, 1) / 2
+        needed = self(slope, slope * pse) - special.chdtri(1, 1 - level) / 2
 
         def above(point: float) -> float:
             found = optimize.minimize_scalar(

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from gmbench.core.params import EnvParams
 from gmbench.core.task import Task
@@ -110,7 +110,7 @@ def _interval(choice: np.ndarray) -> tuple[float, float] | None:
     known = np.asarray(choice[~np.isnan(choice)], np.float64)
     if len(known) < 2:
         return None
-    half = float(norm.ppf(0.975) * known.std(ddof=1) / np.sqrt(len(known)))
+    half = float(ndtri(0.975) * known.std(ddof=1) / np.sqrt(len(known)))
     mean = float(known.mean())
     return max(mean - half, -1.0), min(mean + half, 1.0)
 

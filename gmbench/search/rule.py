@@ -23,7 +23,7 @@ import dataclasses
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from gmbench.search.judge import FIRES
 from gmbench.search.search import KEPT, NEIGHBOURS, Search
@@ -81,7 +81,7 @@ def area(best: Float[np.ndarray, " evaluated"]) -> float:
 def least_firing(searches: int = 1) -> int:
     """Return how many neighbours must fire for an alarm, where so many searches share its level."""
     counts = np.arange(NEIGHBOURS + 1)
-    tail = binom.sf(counts - 1, NEIGHBOURS, CLEAN)
+    tail = bdtrc(counts - 1, NEIGHBOURS, CLEAN)
     return int(np.argmax(tail <= LEVEL / (KEPT * searches)))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float
 from scipy.optimize import brentq
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from gmbench.stats.aggregates import Side, finite, require
 from gmbench.stats.intervals import FEW, Interval
@@ -55,7 +55,7 @@ def probability_of_improvement(
         wins.append(float((above + 1).mean() / 2))
         sizes.append((a.size, b.size))
     estimate = float(np.mean(wins))
-    z = float(norm.ppf((1 + level) / 2))
+    z = float(ndtri((1 + level) / 2))
 
     def beyond(p: float) -> float:
         return (estimate - p) ** 2 - z**2 * _variance(p, sizes)

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Shaped
-from scipy.special import expit, logit
-from scipy.stats import beta, norm, t
+from scipy.special import betaincinv, expit, logit, ndtr, ndtri, stdtrit
 
 from gmbench.stats.aggregates import finite, require
 
@@ -61,8 +60,8 @@ def clopper_pearson(k: int, n: int, level: float = 0.95) -> Interval:
     require(0 <= k <= n, "k", k, f"between 0 and n = {n}")
     require(0 < level < 1, "level", level, "inside (0, 1)")
     tail = (1 - level) / 2
-    low = float(beta.ppf(tail, k, n - k + 1)) if k > 0 else 0.0
-    high = float(beta.ppf(1 - tail, k + 1, n - k)) if k < n else 1.0
+    low = float(betaincinv(k, n - k + 1, tail)) if k > 0 else 0.0
+    high = float(betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
     return Interval(k / n, low, high, level)
 
 
@@ -81,7 +80,7 @@ def wilson(k: int, n: int, level: float = 0.95) -> Interval:
     require(n >= 1, "n", n, "at least 1")
     require(0 <= k <= n, "k", k, f"between 0 and n = {n}")
     require(0 < level < 1, "level", level, "inside (0, 1)")
-    z = float(norm.ppf((1 + level) / 2))
+    z = float(ndtri((1 + level) / 2))
     rate, weight = k / n, z**2 / n
     centre = (rate + weight / 2) / (1 + weight)
     half = np.sqrt(weight * rate * (1 - rate) + weight**2 / 4) / (1 + weight)
@@ -162,7 +161,7 @@ def mean_interval(
     freedom = shares.sum() ** 2 / sum(
         share**2 / (group.size - 1) for share, group in zip(shares, members, strict=True)
     )
-    reach = t.ppf((1 + level) / 2, freedom) * np.sqrt(shares.sum())
+    reach = stdtrit(freedom, (1 + level) / 2) * np.sqrt(shares.sum())
     if bounds is None:
         return Interval(mean, mean - float(reach), mean + float(reach), level, flags)
     span = bounds[1] - bounds[0]
@@ -245,7 +244,7 @@ def bootstrap(
 
     freedom = seeds - len(members)
     expansion = np.sqrt(seeds / freedom) if len(members) > 1 else 1.0
-    tail = norm.cdf(expansion * t.ppf((1 - level) / 2, freedom))
+    tail = ndtr(expansion * stdtrit(freedom, (1 - level) / 2))
     low, high = np.quantile(replicates, [tail, 1 - tail])
     estimate = statistic(scores[None], axis=axes)[0]
     flags = _flags(members, bool(np.ptp(replicates)))

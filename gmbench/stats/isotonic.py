@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Shaped
 from scipy.optimize import isotonic_regression
-from scipy.stats import norm, t
+from scipy.special import ndtr, stdtrit
 
 from gmbench.core import checks
 from gmbench.stats.aggregates import finite, require
@@ -97,7 +97,7 @@ def alpha50(
 
     number = table.shape[0]
     freedom = number - len(groups)
-    tail = norm.cdf(np.sqrt(number / freedom) * t.ppf((1 - level) / 2, freedom))
+    tail = ndtr(np.sqrt(number / freedom) * stdtrit(freedom, (1 - level) / 2))
     low, high = np.quantile(replicates, [tail, 1 - tail], method="inverted_cdf")
     flags = [] if number >= FEW else [f"{number} seeds: fewer than {FEW} cover too little"]
     positive = levels[levels > 0]

@@ -5,7 +5,6 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import kstwo
 
 from gmbench.stats.aggregates import finite, require
 from gmbench.stats.intervals import wilson
@@ -68,6 +67,8 @@ def performance_profile(
         low = np.array([intervals[count].low for count in k.tolist()])
         high = np.array([intervals[count].high for count in k.tolist()])
     else:
+        from scipy.stats import kstwo  # here, as it takes a second
+
         reach = kstwo.ppf(level, n)
         low, high = np.clip(share - reach, 0, 1), np.clip(share + reach, 0, 1)
     return Profile(thresholds, share, low, high, band, level)

@@ -2,7 +2,6 @@
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import rankdata
 
 from gmbench.stats.aggregates import finite, require
 from gmbench.stats.intervals import Interval
@@ -42,6 +41,8 @@ def _spearman(
     one: Float[np.ndarray, "*resamples pairs"], other: Float[np.ndarray, "*resamples pairs"]
 ) -> Float[np.ndarray, "*resamples"]:
     """Return the correlations of ranks; NaN where a side is all ties."""
+    from scipy.stats import rankdata  # here, as it takes a second
+
     ranks = [rankdata(each, axis=-1) for each in (one, other)]
     one, other = (each - each.mean(axis=-1, keepdims=True) for each in ranks)
     spread = np.sqrt((one**2).sum(axis=-1) * (other**2).sum(axis=-1))

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from scipy.stats import geom
-
 from gmbench.stats.aggregates import require
 from gmbench.stats.intervals import Interval, clopper_pearson
 
@@ -44,6 +42,8 @@ def runs_needed(rate: float, probability: float = 0.95) -> int:
     """
     require(0 < rate <= 1, "rate", rate, "inside (0, 1]")
     require(0 < probability < 1, "probability", probability, "inside (0, 1)")
+    from scipy.stats import geom  # here, as it takes a second
+
     return 1 if rate == 1 else int(geom.ppf(probability, rate))
 
 
