@@ -4,7 +4,9 @@ import contextlib
 import functools
 import os
 import select
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -69,18 +71,38 @@ class Screen:
 
 @contextlib.contextmanager
 def opened(console: Console) -> Iterator[Screen]:
-    """Take over a terminal, and give it back as it was, however this ends."""
+    """Take over a terminal, and give it back as it was, however this ends: also by SIGTERM."""
     live = Live(console=console, screen=True, auto_refresh=False, vertical_overflow="crop")
     keys = sys.stdin.fileno() if termios and sys.stdin.isatty() else None
     before = None if keys is None else termios.tcgetattr(keys)
     try:
         if keys is not None:
             tty.setcbreak(keys)
-        with live:
+        with _ending_by_exception(), live:
             yield Screen(live, keys)
     finally:
         if keys is not None and before is not None:
             termios.tcsetattr(keys, termios.TCSADRAIN, before)
+
+
+@contextlib.contextmanager
+def _ending_by_exception() -> Iterator[None]:
+    """Let the signals that would end the process at once end it as ``sys.exit`` does."""
+    if threading.current_thread() is not threading.main_thread():  # others cannot set it
+        yield
+        return
+
+    def leave(number: int, frame: Any) -> None:
+        del frame
+        sys.exit(128 + number)
+
+    ending = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = [signal.signal(each, leave) for each in ending]
+    try:
+        yield
+    finally:
+        for each, handler in zip(ending, before, strict=True):
+            signal.signal(each, handler)
 
 
 def page(

@@ -2,6 +2,10 @@
 
 import io
 import os
+import pty
+import select
+import signal
+import termios
 
 import numpy as np
 import pytest
@@ -15,6 +19,8 @@ from gmbench.runs import examples
 from gmbench.runs.opened import OpenAgent
 
 TASK = "CheeseCorner-v0"
+HIDE, SHOW = b"\x1b[?25l", b"\x1b[?25h"
+"""What hides a terminal's cursor, and shows it."""
 
 
 class Shown(screen.Screen):
@@ -86,6 +92,29 @@ def test_keys_end_pause_and_skip_what_is_watched(capsys):
     for number, picture in enumerate(skipping.pictures, 1):
         assert f"episode {number} of 5" in text(picture)
     assert "%" in text(skipping.pictures[0])
+
+
+def test_a_terminated_command_gives_the_terminal_back(command):
+    """Its cursor, its page and its echo, whatever was compiling when the signal came."""
+    ours, theirs = pty.openpty()
+    before = termios.tcgetattr(theirs)
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), theirs)
+    plain = os.environ | {"TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
+    process = command("watch", TASK, env=plain, text=False, **streams)
+    shown = b""
+    while HIDE not in shown and process.poll() is None:
+        if select.select([ours], [], [], 0.1)[0]:
+            shown += os.read(ours, 1 << 16)
+    process.terminate()
+    while process.poll() is None or select.select([ours], [], [], 0)[0]:
+        if select.select([ours], [], [], 0.1)[0]:
+            shown += os.read(ours, 1 << 16)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert shown.rindex(SHOW) > shown.rindex(HIDE)
+    assert shown.rindex(b"\x1b[?1049l") > shown.rindex(b"\x1b[?1049h")
+    assert termios.tcgetattr(theirs) == before
+    os.close(ours)
+    os.close(theirs)
 
 
 # ---- by hand --------------------------------------------------------------------------------
