@@ -1,6 +1,7 @@
 """``Task``: an environment, the distribution it is trained on and the shifts it is deployed to."""
 
 import dataclasses
+from collections.abc import Iterable
 from types import MappingProxyType
 from typing import Any
 
@@ -21,7 +22,7 @@ class Task:
         intended: what we want, in words.
         proxies: each proxy goal in words, by the name it has in ``env.goals``.
         source: where the task was published.
-        theme: what kind of failure it is about, as `gmbench list` groups tasks.
+        theme: what kind of failure it is about, as :func:`by_theme` groups tasks.
         discount: of the values that its regrets compare.
         published: what published work found on it.
         costs: why a step takes more than four times one of CheeseCorner, where it does.
@@ -74,3 +75,11 @@ class Task:
         """
         known = {"training": self.training, **self.shifts}
         return known[checks.known("shift", name, known)]
+
+
+def by_theme(tasks: Iterable[Task]) -> list[tuple[str, list[Task]]]:
+    """Return each theme with its tasks; the one with most tasks first, else by name."""
+    themes: dict[str, list[Task]] = {}
+    for task in tasks:
+        themes.setdefault(task.theme, []).append(task)
+    return sorted(themes.items(), key=lambda item: (-len(item[1]), item[0]))

@@ -28,7 +28,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gmbench.core import checks, keys, registry
-from gmbench.core.task import Task
+from gmbench.core.task import Task, by_theme
 from gmbench.report import lines, terminal
 from gmbench.runs.assess import Assessment
 from gmbench.runs.machine import usable_devices
@@ -77,12 +77,8 @@ def print_catalogue(kinds: Sequence[str] = ()) -> None:
 
 
 def _print_tasks() -> None:
-    """Print a table of tasks for each theme; the one with most tasks first."""
-    themes: dict[str, list[Task]] = {}
-    for id in registry.task_ids():
-        task = registry.make(id)
-        themes.setdefault(task.theme, []).append(task)
-    for theme, tasks in sorted(themes.items(), key=lambda item: (-len(item[1]), item[0])):
+    """Print a table of tasks for each theme."""
+    for theme, tasks in by_theme(map(registry.make, registry.task_ids())):
         table = terminal.grid("task", "intended goal", "proxies", "shift", title=f"Tasks: {theme}")
         for task in tasks:
             table.add_row(task.id, task.intended, "; ".join(task.proxies.values()), task.headline)
