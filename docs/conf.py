@@ -10,10 +10,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pygments.lexers.special import TextLexer
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
+
+from gmbench.cli import manual
 
 project = "gmbench"
 author = project_copyright = "The gmbench authors"
@@ -96,9 +97,16 @@ def as_rest(app: Any, what: str, name: str, thing: Any, options: Any, lines: lis
     lines[:] = found
 
 
+def with_commands(app: Any, page: str, source: list[str]) -> None:
+    """Add to the page of commands what their ``--help`` says."""
+    del app
+    if page == "docs/commands":
+        source[0] += "\n" + manual.page()
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Show diagrams of Mermaid, which needs a script from elsewhere, as the text that they are."""
-    app.add_lexer("mermaid", TextLexer)
+    """Add what is ours to Sphinx."""
     app.add_transform(SourceLinks)
+    app.connect("source-read", with_commands)
     app.connect("autodoc-process-docstring", as_rest, priority=100)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

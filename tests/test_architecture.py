@@ -1,6 +1,7 @@
 """Imports only point down, parts that are discovered are never named, and nothing runs data."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,22 @@ def test_imports_point_down():
         for fault in faults(path.read_text(), module, path.name == "__init__.py")
     ]
     assert not found, "\n".join(found)
+
+
+def heights():
+    """How far down each part is written in the picture of the layers."""
+    drawn = (ROOT / "docs" / "images" / "layers.svg").read_text()
+    rows = re.findall(r'<text [^>]*y="(\d+)"[^>]*>(?:<tspan class="name">)?([a-z]+)\b', drawn)
+    return {name: int(row) for row, name in rows}
+
+
+def test_the_picture_shows_the_order_that_is_tested():
+    found = heights()
+    for part, rank in RANKS.items():
+        for other, below in RANKS.items():
+            if part.isalpha() and other.isalpha() and rank > below:
+                assert found[part] < found[other], f"{part} is not drawn above {other}"
+    assert set(DISCOVERED) <= set(found)
 
 
 SLOW = ("scipy.stats", "seaborn", "pandas")
