@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int8, PRNGKeyArray, UInt8
 
-from gmbench.core import checks
+from gmbench.core import checks, registry
 from gmbench.core.env import Environment, EnvState, Level
 from gmbench.core.params import EnvParams
 from gmbench.grid import edits, moves, sprites, walls
@@ -47,8 +47,14 @@ class GridEnvironment(Environment[State, Params]):
     notes: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        """Check the static shape."""
+        """Check the static shape, and that everything can be drawn."""
         walls.check_shape(self.size, self.layout, self.layouts)
+        for thing in self.things:
+            if thing not in registry.SPRITES:
+                raise checks.Refused(
+                    f"things: {thing!r} has no sprite (give it one where it is defined: "
+                    f"registry.sprite({thing!r})(shapes.box((80, 90, 200), shapes.CELL)))"
+                )
 
     @abc.abstractmethod
     def layers(self, state: State) -> dict[str, Array]:
@@ -179,7 +185,10 @@ class GridEnvironment(Environment[State, Params]):
             here = frozenset(t for t, on in zip(self.things, cell, strict=True) if on) & printed
             if here not in mark:
                 together = " and ".join(sorted(here))
-                raise checks.Refused(f"legend: {type(self).__name__} has no mark for {together}")
+                raise checks.Refused(
+                    f"legend: {type(self).__name__} has no mark for {together} on one cell "
+                    "(add one, or see that sample_level keeps them apart)"
+                )
             return mark[here]
 
         return "\n".join("".join(map(character, row)) for row in picture)
