@@ -5,14 +5,14 @@ here is made of, and that other formats have too. What depends on weights alone 
 beforehand, what the output does not depend on is left out.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gmbench.core import checks, forward, keys
+from gmbench.core import checks, forward, jaxpr, keys
 from gmbench.core.env import Environment
 from gmbench.core.policy import Policy
 
@@ -26,10 +26,6 @@ Graph = tuple[dict[str, Any], dict[str, np.ndarray]]
 SAME = {"abs", "add", "and", "div", "eq", "exp", "ge", "gt", "is_finite", "le", "log", "logistic"}
 SAME |= {"lt", "max", "min", "mul", "ne", "neg", "not", "or", "pow", "sign", "sqrt", "sub", "tanh"}
 """Primitives of JAX that are operations of the same name, without settings."""
-INNER = ("jaxpr", "call_jaxpr", "fun_jaxpr", "call")
-"""Where a primitive that only calls a function keeps it."""
-CALLS = {"jit", "pjit", "closed_call", "custom_jvp_call", "custom_vjp_call", "custom_vmap_call"}
-CALLS |= {"remat", "checkpoint"}
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -61,15 +57,12 @@ def of_policy(env: Environment[Any, Any], policy: Policy) -> Graph:
     shape = env.observation_shape
     state = jax.eval_shape(begun)
     traced = jax.make_jaxpr(act)(state, jax.ShapeDtypeStruct((BATCH, *shape), jnp.uint8))
-    builder = _Builder()
-    *hidden, given = (builder.fresh() for _ in traced.jaxpr.invars)
-    (output,) = builder.inline(traced.jaxpr, traced.consts, [*hidden, given])
-    program, held, needed = builder.finished(given, output, shape)
-    if needed.intersection(hidden):
+    flat = jaxpr.laid_open(traced)
+    if flat.read.intersection(flat.inputs[:-1]):
         raise checks.Refused(
             "policy: it reads the state, only policies of observations are exported"
         )
-    return program, held
+    return _Builder().built(flat, shape)
 
 
 class _Builder:
@@ -101,60 +94,35 @@ class _Builder:
         self.operations.append([name, list(operands), result, settings])
         return result
 
-    def inline(self, jaxpr: Any, consts: Sequence[Any], operands: Sequence[str]) -> list[str]:
-        """Add a jaxpr's operations; return the names of what it returns."""
-        names: dict[Any, str] = dict(zip(jaxpr.invars, operands, strict=True))
-        names |= {var: self.constant(c) for var, c in zip(jaxpr.constvars, consts, strict=True)}
-
-        def read(atom: Any) -> str:
-            if hasattr(atom, "val"):
-                return self.constant(np.asarray(atom.val, atom.aval.dtype))
-            return names[atom]
-
-        for eqn in jaxpr.eqns:
-            results = self.translated(eqn, [read(atom) for atom in eqn.invars])
-            names |= zip(eqn.outvars, results, strict=True)
-        return [read(atom) for atom in jaxpr.outvars]
-
-    def translated(self, eqn: Any, operands: list[str]) -> list[str]:
-        """Add the operations of one equation; return the names of its results."""
-        name = eqn.primitive.name
-        if name in CALLS:
-            inner = next(eqn.params[key] for key in INNER if key in eqn.params)
-            return self.inline(
-                getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), operands
-            )
-        if name in SAME:
-            return [self.emit(name, *operands)]
-        if name in ("stop_gradient", "copy"):
-            return operands
-        if name not in TRANSLATED:
-            known = ", ".join(sorted(SAME | TRANSLATED.keys()))
-            raise checks.Refused(
-                f"policy: its network uses {name}, which cannot be exported (allowed: {known}); "
-                "with JAX_PLATFORMS=cpu convolutions are matrix products"
-            )
-        found = TRANSLATED[name](self, eqn, *operands)
-        return found if isinstance(found, list) else [found]
-
-    def finished(
-        self, given: str, output: str, shape: tuple[int, ...]
-    ) -> tuple[dict[str, Any], dict[str, np.ndarray], set[str]]:
-        """Return the program and constants of an output, and names of all that it depends on."""
-        needed, kept = {output}, []
-        for operation in reversed(self.operations):
-            if operation[2] in needed:
-                needed.update(operation[1])
-                kept.append(operation)
+    def built(self, flat: jaxpr.Flat, shape: tuple[int, ...]) -> Graph:
+        """Return the program and constants of a function whose last input is the observation."""
+        names = {number: self.fresh() for number in flat.inputs}
+        names |= {number: self.constant(array) for number, array in flat.constants.items()}
+        for step in flat.steps:
+            results = self.translated(step, [names[number] for number in step.given])
+            names |= zip(step.results, results, strict=True)
+        (output,) = (names[number] for number in flat.outputs)
         program = {
             "version": forward.VERSION,
             "shape": list(shape),
-            "input": given,
+            "input": names[flat.inputs[-1]],
             "output": output,
-            "operations": kept[::-1],
+            "operations": self.operations,
         }
-        held = {name: array for name, array in self.held.items() if name in needed}
-        return program, held, needed
+        needed = {output, *(each for _, operands, *_ in self.operations for each in operands)}
+        return program, {name: array for name, array in self.held.items() if name in needed}
+
+    def translated(self, step: jaxpr.Step, operands: list[str]) -> list[str]:
+        """Add the operations that one step is made of; return the names of its results."""
+        if step.op in SAME:
+            return [self.emit(step.op, *operands)]
+        if step.op not in TRANSLATED:
+            known = ", ".join(sorted(SAME | TRANSLATED.keys()))
+            raise checks.Refused(
+                f"policy: its network uses {step.op}, which cannot be exported (allowed: {known}); "
+                "with JAX_PLATFORMS=cpu convolutions are matrix products"
+            )
+        return [TRANSLATED[step.op](self, step, *operands)]
 
 
 def _plain(value: Any) -> Any:
@@ -169,60 +137,48 @@ def _plain(value: Any) -> Any:
 # ---- primitives -----------------------------------------------------------------------------
 
 
-def _shape(eqn: Any) -> tuple[int, ...]:
-    return eqn.outvars[0].aval.shape
+def _shape(step: jaxpr.Step) -> tuple[int, ...]:
+    return step.makes[0].shape
 
 
-def _reshape(to: _Builder, eqn: Any, x: str) -> str:
-    return to.emit("reshape", x, shape=_shape(eqn))
+def _reshape(to: _Builder, step: jaxpr.Step, x: str) -> str:
+    return to.emit("reshape", x, shape=_shape(step))
 
 
-def _broadcast(to: _Builder, eqn: Any, x: str) -> str:
+def _broadcast(to: _Builder, step: jaxpr.Step, x: str) -> str:
     """Axes of one in place of those that are new, then all to their sizes."""
-    given, placed = eqn.invars[0].aval.shape, eqn.params["broadcast_dimensions"]
-    ones = [1] * len(_shape(eqn))
+    given, placed = step.takes[0].shape, step.params["broadcast_dimensions"]
+    ones = [1] * len(_shape(step))
     for axis, size in zip(placed, given, strict=True):
         ones[axis] = size
-    return to.emit("broadcast", to.emit("reshape", x, shape=ones), shape=_shape(eqn))
+    return to.emit("broadcast", to.emit("reshape", x, shape=ones), shape=_shape(step))
 
 
-def _slices(to: _Builder, eqn: Any, x: str) -> list[str]:
-    """The parts of a split along one axis."""
-    shape, axis = eqn.invars[0].aval.shape, eqn.params["axis"]
-    begin, parts = 0, []
-    for size in eqn.params["sizes"]:
-        start, stop = [0] * len(shape), list(shape)
-        start[axis], stop[axis] = begin, begin + size
-        parts.append(to.emit("slice", x, start=start, stop=stop, step=[1] * len(shape)))
-        begin += size
-    return parts
+def _slice(to: _Builder, step: jaxpr.Step, x: str) -> str:
+    start, stop = step.params["start_indices"], step.params["limit_indices"]
+    strides = step.params["strides"] or [1] * len(start)
+    return to.emit("slice", x, start=start, stop=stop, step=strides)
 
 
-def _slice(to: _Builder, eqn: Any, x: str) -> str:
-    start, stop = eqn.params["start_indices"], eqn.params["limit_indices"]
-    step = eqn.params["strides"] or [1] * len(start)
-    return to.emit("slice", x, start=start, stop=stop, step=step)
-
-
-def _stack(to: _Builder, eqn: Any, *x: str) -> str:
-    shape, axis = list(_shape(eqn)), eqn.params["axis"]
+def _stack(to: _Builder, step: jaxpr.Step, *x: str) -> str:
+    shape, axis = list(_shape(step)), step.params["axis"]
     shape[axis] = 1
     return to.emit("concatenate", *(to.emit("reshape", each, shape=shape) for each in x), axis=axis)
 
 
-def _pad(to: _Builder, eqn: Any, x: str, fill: str) -> str:
-    widths = eqn.params["padding_config"]
+def _pad(to: _Builder, step: jaxpr.Step, x: str, fill: str) -> str:
+    widths = step.params["padding_config"]
     if any(low < 0 or high < 0 or inside for low, high, inside in widths):
         raise checks.Refused(f"policy: its network pads by {widths}, only margins are exported")
     return to.emit("pad", x, fill, widths=[(low, high) for low, high, _ in widths])
 
 
-def _einsum(to: _Builder, eqn: Any, x: str, y: str) -> str:
+def _einsum(to: _Builder, step: jaxpr.Step, x: str, y: str) -> str:
     """A product of two arrays: axes in both that are kept come first, then the others' of each."""
-    (left, right), (left_kept, right_kept) = eqn.params["dimension_numbers"]
+    (left, right), (left_kept, right_kept) = step.params["dimension_numbers"]
     letters = iter(LETTERS)
-    first = [next(letters) for _ in eqn.invars[0].aval.shape]
-    second = [next(letters) for _ in eqn.invars[1].aval.shape]
+    first = [next(letters) for _ in step.takes[0].shape]
+    second = [next(letters) for _ in step.takes[1].shape]
     for one, other in zip((*left, *left_kept), (*right, *right_kept), strict=True):
         second[other] = first[one]
     both = [first[axis] for axis in left_kept]
@@ -232,23 +188,23 @@ def _einsum(to: _Builder, eqn: Any, x: str, y: str) -> str:
     return to.emit("einsum", x, y, equation=equation)
 
 
-def _cast(to: _Builder, eqn: Any, x: str) -> str:
-    return to.emit("cast", x, dtype=str(np.dtype(eqn.params["new_dtype"])))
+def _cast(to: _Builder, step: jaxpr.Step, x: str) -> str:
+    return to.emit("cast", x, dtype=str(np.dtype(step.params["new_dtype"])))
 
 
-def _power(to: _Builder, eqn: Any, x: str) -> str:
-    if eqn.params["y"] == 2:
+def _power(to: _Builder, step: jaxpr.Step, x: str) -> str:
+    if step.params["y"] == 2:
         return to.emit("mul", x, x)
-    return to.emit("pow", x, to.constant(np.asarray(eqn.params["y"], eqn.invars[0].aval.dtype)))
+    return to.emit("pow", x, to.constant(np.asarray(step.params["y"], step.takes[0].dtype)))
 
 
-def _inverse_root(to: _Builder, eqn: Any, x: str) -> str:
-    one = to.constant(np.ones((), eqn.invars[0].aval.dtype))
+def _inverse_root(to: _Builder, step: jaxpr.Step, x: str) -> str:
+    one = to.constant(np.ones((), step.takes[0].dtype))
     return to.emit("div", one, to.emit("sqrt", x))
 
 
-def _select(to: _Builder, eqn: Any, which: str, *cases: str) -> str:
-    if len(cases) != 2 or eqn.invars[0].aval.dtype != np.bool_:
+def _select(to: _Builder, step: jaxpr.Step, which: str, *cases: str) -> str:
+    if len(cases) != 2 or step.takes[0].dtype != np.bool_:
         raise checks.Refused(
             "policy: its network selects among more than two, one of two is allowed"
         )
@@ -256,13 +212,13 @@ def _select(to: _Builder, eqn: Any, which: str, *cases: str) -> str:
 
 
 def _reduced(name: str) -> Callable[..., str]:
-    return lambda to, eqn, x: to.emit(name, x, axes=eqn.params["axes"])
+    return lambda to, step, x: to.emit(name, x, axes=step.params["axes"])
 
 
-TRANSLATED: dict[str, Callable[..., Any]] = {
+TRANSLATED: dict[str, Callable[..., str]] = {
     "broadcast_in_dim": _broadcast,
-    "clamp": lambda to, eqn, low, x, high: to.emit("min", to.emit("max", x, low), high),
-    "concatenate": lambda to, eqn, *x: to.emit("concatenate", *x, axis=eqn.params["dimension"]),
+    "clamp": lambda to, step, low, x, high: to.emit("min", to.emit("max", x, low), high),
+    "concatenate": lambda to, step, *x: to.emit("concatenate", *x, axis=step.params["dimension"]),
     "convert_element_type": _cast,
     "dot_general": _einsum,
     "expand_dims": _reshape,
@@ -275,10 +231,9 @@ TRANSLATED: dict[str, Callable[..., Any]] = {
     "rsqrt": _inverse_root,
     "select_n": _select,
     "slice": _slice,
-    "split": _slices,
-    "square": lambda to, eqn, x: to.emit("mul", x, x),
+    "square": lambda to, step, x: to.emit("mul", x, x),
     "squeeze": _reshape,
     "stack": _stack,
-    "transpose": lambda to, eqn, x: to.emit("transpose", x, axes=eqn.params["permutation"]),
+    "transpose": lambda to, step, x: to.emit("transpose", x, axes=step.params["permutation"]),
 }
 """How the primitives with settings are made of operations."""

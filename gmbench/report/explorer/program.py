@@ -1,9 +1,9 @@
 """A JAX function written down as data, for an interpreter that has no JAX.
 
 A program is a list of operations in the order in which they are run, each on numbered arrays: those
-of the function's own jaxpr, with what it calls laid open, and without what no output needs. There
-are some forty of them, each a page of text or less in ``operations.js``; whatever needs another is
-refused. So the page does not know environments or networks: what it runs is what Python runs.
+of the function's own jaxpr, laid open. There are some forty of them, each a page of text or less in
+``operations.js``; whatever needs another is refused. So the page does not know environments or
+networks: what it runs is what Python runs.
 """
 
 import math
@@ -12,21 +12,11 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.extend import core as jaxprs
 
-from gmbench.core import checks
+from gmbench.core import checks, jaxpr
 
 DTYPES = ("bool", "int8", "int16", "int32", "uint8", "float32")
 """What the interpreter computes with."""
-CALLS = {
-    "jit": "jaxpr",
-    "pjit": "jaxpr",
-    "closed_call": "call_jaxpr",
-    "custom_jvp_call": "call_jaxpr",
-    "custom_vjp_call": "call_jaxpr",
-    "custom_vmap_call": "call",
-}
-"""Operations that only call a function, and where they keep it."""
 PLAIN = {
     *("neg", "sign", "abs", "floor", "not", "exp", "log", "log1p", "expm1", "tanh", "logistic"),
     *("sqrt", "rsqrt", "square", "is_finite", "add", "sub", "mul", "div", "rem", "max", "min"),
@@ -35,8 +25,6 @@ PLAIN = {
     "reshape",
 }
 """Operations on each element, which have no settings."""
-SAME = {"copy", "copy_p", "stop_gradient", "optimization_barrier"}
-"""Operations that change nothing."""
 SHAPED = {"reshape", "squeeze", "expand_dims"}
 """Operations that only name the axes anew."""
 
@@ -74,114 +62,31 @@ def written(
         Refused: for an operation or a dtype that the interpreter does not know.
     """
     closed, shapes = jax.make_jaxpr(function, return_shape=True)(dict(given))
-    writer = _Writer()
-    names = sorted(given)  # the order of a dictionary's leaves
-    inputs = [writer.value(variable.aval) for variable in closed.jaxpr.invars]
-    consts = [writer.constant(np.asarray(const)) for const in closed.consts]
-    outputs = writer.run(closed.jaxpr, consts, inputs)
-    returned = dict(zip(sorted(shapes), outputs, strict=True))
-    operations = _needed(writer.operations, set(outputs))
-    for each in operations:
-        _refuse_unknown(each["op"], writer.values[each["out"]][0])
-    read = {number for each in operations for number in each["in"]} | set(outputs)
+    flat = jaxpr.laid_open(closed)
     program = Program(
-        writer.values,
-        dict(zip(names, inputs, strict=True)),
-        [each for each in writer.literals if each[0] in read],
-        [each for each in writer.constants if each[0] in read],
-        operations,
-        returned,
+        [[str(aval.dtype), [int(size) for size in aval.shape]] for aval in flat.avals],
+        # Names are sorted, as the leaves of a dictionary are.
+        dict(zip(sorted(given), flat.inputs, strict=True)),
+        [[n, _told(array.item())] for n, array in flat.constants.items() if array.size == 1],
+        [[n, f"constant {n}"] for n, array in flat.constants.items() if array.size != 1],
+        [_operation(step) for step in flat.steps],
+        dict(zip(sorted(shapes), flat.outputs, strict=True)),
     )
-    return program, {name: writer.arrays[name] for _, name in program.constants}
+    return program, {name: flat.constants[n] for n, name in program.constants}
 
 
-def _needed(operations: list[dict[str, Any]], read: set[int]) -> list[dict[str, Any]]:
-    """Return the operations that something depends on."""
-    kept = []
-    for each in reversed(operations):
-        if each["out"] in read:
-            read.update(each["in"])
-            kept.append(each)
-    return kept[::-1]
+def _operation(step: jaxpr.Step) -> dict[str, Any]:
+    """Return one operation."""
+    _refuse_unknown(step)
+    settings = SETTINGS[step.op](step.params) if step.op in SETTINGS else {}
+    name = "reshape" if step.op in SHAPED else step.op
+    return {"op": name, "in": [*step.given], "out": step.results[0], **settings}
 
 
-class _Writer:
-    """Numbers arrays, and collects operations on them."""
-
-    def __init__(self) -> None:
-        self.values: list[list[Any]] = []
-        self.literals: list[list[Any]] = []
-        self.constants: list[list[Any]] = []
-        self.arrays: dict[str, np.ndarray] = {}
-        self.operations: list[dict[str, Any]] = []
-
-    def value(self, aval: Any) -> int:
-        """Return the number of a new array."""
-        self.values.append([str(aval.dtype), [int(size) for size in aval.shape]])
-        return len(self.values) - 1
-
-    def constant(self, array: np.ndarray) -> int:
-        """Return the number of an array that is part of the function."""
-        number = self.value(array)
-        if array.size == 1:
-            self.literals.append([number, _told(array.item())])
-            return number
-        name = f"constant {len(self.arrays)}"
-        self.arrays[name] = array
-        self.constants.append([number, name])
-        return number
-
-    def add(self, op: str, inputs: list[int], aval: Any, **settings: Any) -> int:
-        """Append an operation; return the number of its result."""
-        out = self.value(aval)
-        self.operations.append({"op": op, "in": inputs, "out": out, **settings})
-        return out
-
-    def run(self, jaxpr: Any, consts: list[int], inputs: list[int]) -> list[int]:
-        """Append a function's operations; return the numbers of its results."""
-        numbers: dict[Any, int] = dict(zip(jaxpr.constvars, consts, strict=True))
-        numbers.update(zip(jaxpr.invars, inputs, strict=True))
-
-        def read(atom: Any) -> int:
-            if isinstance(atom, jaxprs.Literal):
-                aval: Any = atom.aval
-                return self.constant(np.asarray(atom.val, aval.dtype))
-            return numbers[atom]
-
-        for equation in jaxpr.eqns:
-            results = self.equation(equation, [read(atom) for atom in equation.invars])
-            numbers.update(zip(equation.outvars, results, strict=True))
-        return [read(atom) for atom in jaxpr.outvars]
-
-    def equation(self, equation: Any, inputs: list[int]) -> list[int]:
-        """Append what one equation does; return the numbers of its results."""
-        op, params = equation.primitive.name, equation.params
-        if op in SAME:
-            return inputs
-        if op in CALLS:
-            inner = params[CALLS[op]]
-            consts = [self.constant(np.asarray(const)) for const in inner.consts]
-            return self.run(inner.jaxpr, consts, inputs)
-        avals: list[Any] = [variable.aval for variable in equation.outvars]
-        if op == "split":
-            return self.split(inputs, avals, params["axis"])
-        name = "reshape" if op in SHAPED else op
-        settings = SETTINGS[op](params) if op in SETTINGS else {}
-        return [self.add(name, inputs, aval, **settings) for aval in avals]
-
-    def split(self, inputs: list[int], avals: list[Any], axis: int) -> list[int]:
-        """Append a slice for each part."""
-        numbers, begin = [], 0
-        for aval in avals:
-            start = [begin if place == axis else 0 for place in range(len(aval.shape))]
-            numbers.append(self.add("slice", inputs, aval, start=start, step=[1] * len(start)))
-            begin += aval.shape[axis]
-        return numbers
-
-
-def _refuse_unknown(op: str, dtype: str) -> None:
+def _refuse_unknown(step: jaxpr.Step) -> None:
     """Refuse an operation that the interpreter does not know, or a result that it cannot hold."""
-    if op not in PLAIN and op not in SETTINGS:
+    op, dtype = step.op, str(step.makes[0].dtype)
+    if op not in PLAIN | SHAPED and op not in SETTINGS:
         hint = " (try JAX_PLATFORMS=cpu)" if op == "conv_general_dilated" else ""
         raise checks.Refused(f"explore: the agent computes {op!r}, which the page cannot{hint}")
     if dtype not in DTYPES:
