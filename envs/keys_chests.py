@@ -83,7 +83,7 @@ def _listed(walls: Any, start: Any, objects: Any, is_key: Any, is_chest: Any) ->
     """Return a level with its objects in the order that :class:`Level` promises."""
     kind = jnp.where(is_key, jnp.int16(0), jnp.where(is_chest, jnp.int16(1), jnp.int16(2)))
     row, col = objects.astype(jnp.int16).T
-    code = jnp.sort(kind << 10 | row << 5 | col)
+    code = jnp.sort(kind << 10 | (row & 31) << 5 | (col & 31))  # no place is negative
     kind, row, col = code >> 10, code >> 5 & 31, code & 31
     cells = jnp.where(kind < 2, jnp.stack([row, col]), jnp.int16(-1)).T
     return Level(walls, start, cells.astype(jnp.int8), kind == 0, kind == 1)

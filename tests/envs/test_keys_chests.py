@@ -200,6 +200,12 @@ def test_targets_are_where_goals_are_earned():
 # ---- dynamics, against a simulator in plain Python -------------------------------------------
 
 
+def test_a_level_in_order_is_settled():
+    level = ENV.parse(ROOM)
+    assert int((level.objects[:, 0] < 0).sum()) == 4
+    jax.tree.map(np.testing.assert_array_equal, jax.jit(ENV.settle)(level), level)
+
+
 class Reference:
     """KeysChests in plain Python, from its docstring."""
 
