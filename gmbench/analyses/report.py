@@ -1,12 +1,14 @@
 """Report how many finished runs pursue another goal, and by how much: tables, pictures, clips."""
 
 import io
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from gmbench.core import registry
-from gmbench.report import animation, charts, records, scores
+from gmbench.report import alphas, animation, charts, missing, profiles, records, scores
 from gmbench.report.conditions import Condition
 from gmbench.report.document import (
     Bullets,
@@ -18,6 +20,7 @@ from gmbench.report.document import (
     Picture,
     Section,
 )
+from gmbench.report.explorer import agent
 from gmbench.report.question import Asked, Question
 from gmbench.report.scores import Row
 from gmbench.runs.result import Criteria
@@ -59,6 +62,24 @@ MEANING = {
     "intervals": scores.NOTE,
 }
 """What the numbers mean."""
+ORDER = (
+    "Best first: by the share of all agents that are competent and keep the intended goal after the"
+    " shift, then by the share that is misaligned. Regret, GMI and CFI are those after the shift."
+)
+ALPHAS = (
+    "After the shift, against the share of distinguishing levels in training (at even distances):"
+    " means over seeds, with their intervals. A choice balance of 1 is the proxy's wherever goals"
+    " part, -1 the intended goal's."
+)
+PROFILES = (
+    "Share of runs that gain more than a share τ of what can be gained (1 less the regret under"
+    " the intended goal), with pointwise 95% bands (Wilson; Agarwal et al. 2021). What is missing"
+    " on the left is lack of capability; what falls from left to right is lost to the shift."
+)
+EXPLORER = "explorer.html"
+"""Where `gmbench explore` writes its page, unless told otherwise."""
+EPISODES = "episodes.json"
+"""Recorded episodes; submissions leave them out."""
 VERDICTS = {"proxy": "pursues a proxy", "intended": "keeps the intended goal", "lost": "is lost"}
 """What a competent agent does after the shift, in words."""
 
@@ -72,37 +93,51 @@ class Report(Question):
 
     def document(self, asked: Sequence[Asked]) -> Document:
         """Return the report on the runs of all conditions."""
-        return report([run for each in asked for run in each.condition.runs])
+        return report([run for each in asked for run in each.condition.runs], self.out)
 
 
-def report(runs: Sequence[Run]) -> Document:
+def report(runs: Sequence[Run], page: Path | None = None) -> Document:
     """Return the report on finished runs.
 
+    Args:
+        runs: of one folder.
+        page: where it is to be written, if that is known: pages beside it are linked.
+
     Raises:
-        ValueError: if there are no runs, or a file of theirs is missing or damaged.
+        ValueError: if there are no runs, or a file of theirs is damaged.
     """
     rows = scores.summarise(runs)
     single = [row.condition for row in rows if not row.condition.pooled]
     titles = dict.fromkeys(condition.tasks[0] for condition in single)
     parts: list[Part] = [
         *_findings(rows),
-        Section("Results"),
-        *scores.tables(rows),
-        Paragraph(scores.NOTE, soft=True),
-        Section("Where episodes end after the shift"),
-        Picture(charts.outcome_bars(rows), "Mean over seeds of the share of deployment levels."),
-        Section("What explains the regret after the shift"),
+        Section("Leaderboard"),
+        scores.leaderboard(rows),
+        Paragraph(f"{ORDER} {scores.NOTE}", soft=True),
+        Section("Where episodes end"),
+        Picture(
+            charts.outcome_bars(rows),
+            "After the shift: mean over seeds of shares of levels.",
+        ),
+        Section("What explains the regret"),
         Picture(
             charts.regret_bars(rows),
-            "Bars are means over seeds, dots are seeds, lines are intervals of the mean.",
+            "After the shift. Bars are means over seeds, dots are seeds, lines are intervals of the"
+            " mean.",
         ),
+        *_against_alpha(rows),
+        Section("Performance profiles"),
+        Picture(profiles.profiles(rows), PROFILES),
         Section("Training"),
         Picture(
             charts.training_curves(single),
             "Return an episode on training levels. Thin lines are seeds, bold lines their mean.",
         ),
-        Section("The same levels before and after the shift"),
+        Section("Before and after the shift"),
         *_rollouts(single),
+        *_explore(runs, page),
+        Section("Every number"),
+        *scores.tables(rows),
         Section("What the numbers mean"),
         Definitions(MEANING),
         Section("Provenance"),
@@ -110,7 +145,31 @@ def report(runs: Sequence[Run]) -> Document:
     ]
     subtitle = f"{', '.join(titles)} · {len(runs)} agents"
     data = records.plain(rows)
-    return Document("Which goal do the agents pursue?", tuple(parts), subtitle, data)
+    title = "Which goal do the agents pursue?"
+    return Document(title, tuple(parts), subtitle, data, notes=missing.mixed(runs))
+
+
+def _against_alpha(rows: Sequence[Row]) -> Iterator[Part]:
+    """Yield what agents do against alpha, where several were trained."""
+    if found := alphas.by_alpha(rows):
+        yield Section("Against alpha")
+        yield Picture(alphas.curves(found), ALPHAS)
+
+
+def _explore(runs: Sequence[Run], page: Path | None) -> Iterator[Part]:
+    """Yield a link to the page to explore agents in, or what to do for one."""
+    if not any(agent.explorable(run) for run in runs):
+        return
+    yield Section("Explore by hand")
+    beside = page is not None and page.with_name(EXPLORER)
+    if beside and beside.is_file():
+        yield Paragraph(f"{EXPLORER}: edit levels, and see where these agents go.", link=EXPLORER)
+        return
+    folder = shlex.quote(str(runs[0].path.parent))
+    yield Paragraph(
+        f"gmbench explore {folder} --out {EXPLORER} writes a page in which levels are edited, and"
+        " these agents say at once where they would go. Written beside this one, it is linked here."
+    )
 
 
 def _findings(rows: Sequence[Row]) -> Iterator[Bullets]:
@@ -132,8 +191,11 @@ def _rollouts(single: Sequence[Condition]) -> Iterator[Clips]:
         for verdict, words in VERDICTS.items():
             found = [pair for pair in named if pair[0].findings.verdict == verdict]
             kind = f"{words} ({len(found)} of {len(named)} competent)"
-            if found:
-                clips.append(_clip(*found[0], kind))
+            shown = next((pair for pair in found if EPISODES in pair[0].record.files), None)
+            if shown:
+                clips.append(_clip(*shown, kind))
+            elif found:
+                clips.append(f"{kind[0].upper()}{kind[1:]}: their episodes are not in the folder.")
             elif verdict != "lost":
                 clips.append(f"No competent agent {words}.")
         yield Clips(heading, tuple(clips))

@@ -41,7 +41,7 @@ def run(question: Any) -> None:
     documents.show(found)
     for path in ask.write(question, found):
         print(f"written: {path}")
-    for line in found.problems:
+    for line in found.problems + found.notes:
         print(f"gmbench: {line}", file=sys.stderr)
     if found.problems:
         sys.exit(1)

@@ -239,8 +239,11 @@ def _captioned(
 
 def _fitting(words: str, width: int) -> Any:
     """The font at which words fit a width."""
-    wanted = ImageFont.load_default(FONT).getlength(words)
-    return ImageFont.load_default(min(FONT, FONT * width / wanted))
+    size = float(FONT)
+    # Letters stand on whole pixels, so that a length is not in proportion to the size.
+    while size > 1 and ImageFont.load_default(size).getlength(words) > width:
+        size -= 0.5
+    return ImageFont.load_default(size)
 
 
 def _page(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:

@@ -6,7 +6,7 @@ from typing import Any
 
 from gmbench.core import checks, files
 from gmbench.report import document as documents
-from gmbench.report import figures, html
+from gmbench.report import figures, html, missing
 from gmbench.report.conditions import conditions
 from gmbench.report.document import PICTURES, Document
 from gmbench.report.question import Asked, Question
@@ -44,8 +44,12 @@ def ask(question: Question, watch: Watch = lambda _: None) -> Document:
     document = question.document(
         [Asked(each, tuple(found[run.path] for run in each.runs)) for each in conditions(runs)]
     )
-    left_out = tuple(f"left out: {refusal}" for refusal in refused)
-    return dataclasses.replace(document, problems=left_out + document.problems)
+    problems = tuple(f"left out: {refusal}" for refusal in refused)
+    return dataclasses.replace(
+        document,
+        notes=missing.left_out(question.folder, opened) + document.notes,
+        problems=problems + document.problems,
+    )
 
 
 def _investigated(question: Question, runs: list[store.Run], watch: Watch) -> dict[Path, Any]:

@@ -1,7 +1,6 @@
 """Drawings of results: training curves, where episodes end, and the indices seed by seed."""
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle
 from typing import Any
 
 import matplotlib as mpl
@@ -13,7 +12,6 @@ from matplotlib.figure import Figure
 from gmbench.report import figures
 from gmbench.report.conditions import Condition
 from gmbench.report.figures import (
-    CONDITION_COLOURS,
     GREY,
     INK,
     ORANGE,
@@ -24,18 +22,21 @@ from gmbench.report.figures import (
 from gmbench.report.scores import Row
 
 MOST_POINTS = 200  # of a curve: more cannot be seen at the width of a page
+LOGGED = "metrics.jsonl"
+"""What training logged; submissions leave it out."""
 
 
 def training_curves(conditions: Sequence[Condition]) -> Figure:
     """Draw the return under each goal in training against environment steps.
 
     One row of axes a task, one column a goal; a thin line a seed, a bold one their mean, a colour
-    a condition. Updates in which no episode ended are bridged by a straight line.
+    and a kind of line a condition. Updates in which no episode ended are bridged by a straight
+    line.
     """
     tasks = figures.by_heading(conditions)
     columns = max(len(task[0].goals) for task in tasks)
     with mpl.rc_context(STYLE):
-        figure = Figure((WIDTH, 0.4 + 1.8 * len(tasks)), layout="constrained")
+        figure = Figure((WIDTH, 0.4 + figures.beside(tasks) * len(tasks)), layout="constrained")
         grid = figure.subplots(len(tasks), columns, squeeze=False, sharey="row")
         for axes_row, task in zip(grid, tasks, strict=True):
             for axes in axes_row[len(task[0].goals) :]:
@@ -45,38 +46,23 @@ def training_curves(conditions: Sequence[Condition]) -> Figure:
                 axes.set_title(f"{figures.short(task[0])}: {goal} ({role})")
                 _curves(axes, task, f"return/{goal}")
             axes_row[0].set_ylabel("mean return")
+            figures.legend_beside(axes_row[len(task[0].goals) - 1])
         for axes in grid[-1]:
             axes.set_xlabel("environment steps (millions)")
     return figure
 
 
 def _curves(axes: Axes, task: list[Condition], name: str) -> None:
-    ends = []
-    for each, colour in zip(task, cycle(CONDITION_COLOURS), strict=False):
-        steps, curves = _aligned([run.metrics() for run in each.runs], name)
+    for place, each in enumerate(task):
+        logged = [run.metrics() for run in each.runs if LOGGED in run.record.files]
+        steps, curves = _aligned(logged, name)
         if not curves.size:
-            continue  # nothing was trained
-        axes.plot(steps, curves.T, color=colour, alpha=0.35, linewidth=0.6)
-        axes.plot(steps, curves.mean(axis=0), color=colour, linewidth=2)
-        ends.append((float(curves.mean(axis=0)[-1]), each.label, colour))
+            continue  # nothing was trained, or what was logged is not here
+        look = figures.look(place)
+        axes.plot(steps, curves.T, color=look["color"], alpha=0.35, linewidth=0.6)
+        axes.plot(steps, curves.mean(axis=0), linewidth=1.8, label=each.label, **look)
     axes.margins(x=0)
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
-    # Labels beside the ends of the curves, moved apart where they would overlap.
-    low, high = axes.get_ylim()
-    place = high + (high - low)
-    for end, label, colour in sorted(ends, reverse=True):
-        place = min(end, place - 0.13 * (high - low))
-        axes.annotate(
-            label,
-            (1.0, (place - low) / (high - low)),
-            xycoords="axes fraction",
-            xytext=(4, 0),
-            textcoords="offset points",
-            color=colour,
-            weight="bold",
-            va="center",
-            annotation_clip=False,
-        )
 
 
 def _aligned(

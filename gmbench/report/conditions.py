@@ -55,6 +55,12 @@ class Condition:
         return f"{self.name}: {count} agent{'s' if count > 1 else ''}"
 
     @property
+    def beside_alpha(self) -> str:
+        """What else its label tells, the same for conditions that differ in alpha alone."""
+        rest = self.label.removeprefix(f"alpha {self.params['alpha']:g}")
+        return rest.removeprefix(", ") or self.spec.agent
+
+    @property
     def params(self) -> dict[str, float]:
         """Alpha (0 unless it was set), and the other parameters of training that were set."""
         return params_of(self.spec)

@@ -62,10 +62,11 @@ class Section:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """Words; a soft one is a note."""
+    """Words; a soft one is a note, and one with a link leads to a page beside."""
 
     words: str
     soft: bool = False
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,7 @@ class Document:
         subtitle: what was asked about it.
         data: what the JSON file holds; by default the tables.
         files: further files by name, written into a folder of pages that has one.
+        notes: what a reader should know of the runs first, such as which are missing, a line each.
         problems: what is wrong with the runs, a line each; the command then ends with status 1.
     """
 
@@ -121,6 +123,7 @@ class Document:
     subtitle: str = ""
     data: Any = None
     files: Mapping[str, bytes] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
     @property
@@ -132,6 +135,12 @@ class Document:
     def pictures(self) -> list[Figure]:
         """Its figures."""
         return [part.figure for part in self.parts if isinstance(part, Picture)]
+
+    @property
+    def warnings(self) -> Bullets | None:
+        """Notes and problems as a list, if there are any."""
+        said = self.problems + self.notes
+        return Bullets(said, "Missing or mixed") if said else None
 
     def _repr_markdown_(self) -> str:
         """Return it as a notebook shows the last value of a cell: pictures are within the text."""
@@ -261,6 +270,8 @@ def markdown(document: Document, stem: str, vector: bool = False) -> tuple[str, 
     encoded, suffix = (figures.svg, ".svg") if vector else (figures.png, ".png")
     parts = [f"# {document.title}"]
     files: dict[str, bytes] = {}
+    if document.warnings:
+        parts += _markdown_of(document.warnings)
     for part in document.parts:
         if isinstance(part, Picture):
             name = f"{stem}{f'-{len(files)}' if files else ''}{suffix}"
@@ -275,7 +286,7 @@ def _markdown_of(part: Part) -> Iterator[str]:
     if isinstance(part, Section):
         yield f"## {part.title}"
     elif isinstance(part, Paragraph):
-        yield part.words
+        yield f"[{part.words}]({part.link})" if part.link else part.words
     elif isinstance(part, Bullets):
         if part.heading:
             yield f"{part.heading}:"

@@ -8,7 +8,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
-from gmbench.report.figures import CONDITION_COLOURS, INK, STYLE, WIDTH
+from gmbench.report.figures import CONDITION_COLOURS, INK, MARKERS, STYLE, WIDTH
 from gmbench.report.published import SMOKE, Figure, Key, Number
 from gmbench.stats import agreement
 
@@ -20,8 +20,6 @@ PUBLISHED: dict[str, Any] = {
     "markersize": 4.5,
 }
 """How published values are drawn."""
-MARKERS = "os^vPX"
-"""Of series, beside their colours."""
 SMOKE_COLOUR = "#D55E00"
 
 

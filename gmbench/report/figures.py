@@ -5,6 +5,7 @@ readers. `INK` marks what a page may recolour for dark mode.
 """
 
 import io
+import textwrap
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
@@ -22,7 +23,13 @@ BLUE, ORANGE, GREY = "#0072B2", "#E69F00", "#999999"
 OUTCOME_COLOURS = {"goal": BLUE, "proxy": ORANGE, "neither": GREY}
 CONDITION_COLOURS = ("#CC79A7", "#009E73", "#56B4E9", "#D55E00", "#0072B2", "#E69F00")
 
+MARKERS = "os^vPX"
+DASHES = ("-", (0, (5, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (1, 1.2)))
+"""Of markers and lines, beside their colours: as many as are told apart."""
+
 WIDTH = 7.2  # inches; at 100 pixels an inch a report column
+LONGEST = 26
+"""Characters of a line of a legend."""
 STYLE: dict[Any, Any] = {
     "font.size": 9,
     "text.color": INK,
@@ -74,6 +81,33 @@ def key(axes: Axes, start: float, words: str, colour: str) -> None:
     at: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
     axes.annotate("■", (start, 1), (0, 3), color=colour, va="bottom", **at)
     axes.annotate(words, (start, 1), (13, 3), va="bottom", **at)
+
+
+def look(place: int, marked: bool = False) -> dict[str, Any]:
+    """Return how the line of a condition is drawn, told apart without its colour, too."""
+    kind: dict[str, Any] = {"marker": MARKERS[place % len(MARKERS)]} if marked else {}
+    dash, colour = (each[place % len(each)] for each in (DASHES, CONDITION_COLOURS))
+    return {"color": colour, "linestyle": dash, **kind}
+
+
+def beside(tasks: Sequence[Sequence[Condition]]) -> float:
+    """Return the height of a row of axes with :func:`legend_beside`, in inches."""
+    lines = max(sum(1 + len(each.label) // LONGEST for each in task) for task in tasks)
+    return max(1.8, 0.5 + 0.17 * lines)
+
+
+def legend_beside(axes: Axes) -> None:
+    """Put what the lines are to the right of the axes; long names are broken."""
+    lines, names = axes.get_legend_handles_labels()
+    if lines:
+        axes.legend(
+            lines,
+            [textwrap.fill(name, LONGEST) for name in names],
+            loc="upper left",
+            bbox_to_anchor=(1, 1.04),
+            frameon=False,
+            handlelength=2.6,
+        )
 
 
 def by_heading(conditions: Sequence[Condition]) -> list[list[Condition]]:

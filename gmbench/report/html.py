@@ -8,7 +8,7 @@ checksum, where a table can be sorted; without that script, lines stand in their
 import base64
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from html import escape
 from importlib import resources
 
@@ -29,13 +29,17 @@ from gmbench.report.document import (
 )
 from gmbench.stats.rates import Rate
 
+CONTENTS = 4
+"""Sections of a page that begins with links to them."""
+
 
 def page(document: Document) -> str:
     """Return the page."""
     head = f"<h1>{escape(document.title)}</h1>"
     if document.subtitle:
         head += f"\n<p class='soft'>{escape(document.subtitle)}</p>"
-    body = "\n".join([head, *(_part(part) for part in document.parts)])
+    first = [_boxed(document.warnings, "warnings", 2)] if document.warnings else []
+    body = "\n".join([head, *first, *_numbered(document)])
     here = resources.files("gmbench.report")
     template, style = ((here / name).read_text("utf-8") for name in ("page.html", "page.css"))
     title = escape(document.subtitle or document.title)
@@ -52,12 +56,33 @@ def _sha256(code: str) -> str:
     return base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
 
 
+def _contents(document: Document) -> list[str]:
+    """Return links to the sections, where there are enough to look for one."""
+    titles = [part.title for part in document.parts if isinstance(part, Section)]
+    if len(titles) < CONTENTS:
+        return []
+    links = (f"<li><a href='#s{n}'>{escape(title)}</a></li>" for n, title in enumerate(titles, 1))
+    return [f"<nav aria-label='Contents'><ul>{''.join(links)}</ul></nav>"]
+
+
+def _numbered(document: Document) -> Iterator[str]:
+    """Yield what is shown of each part; sections are numbered, and links to them come first."""
+    number = 0
+    for part in document.parts:
+        if isinstance(part, Section):
+            number += 1
+            if number == 1:
+                yield from _contents(document)
+            yield f"<h2 id='s{number}'>{escape(part.title)}</h2>"
+        elif isinstance(part, Bullets) and part.findings:
+            yield _boxed(part, "findings", 3 if number else 2)
+        else:
+            yield _part(part)
+
+
 def _part(part: Part) -> str:
-    if isinstance(part, Section):
-        return f"<h2>{escape(part.title)}</h2>"
     if isinstance(part, Paragraph):
-        kind = " class='soft'" if part.soft else ""
-        return f"<p{kind}>{escape(part.words)}</p>"
+        return _paragraph(part)
     if isinstance(part, Bullets):
         return _bullets(part)
     if isinstance(part, Table):
@@ -69,12 +94,28 @@ def _part(part: Part) -> str:
     return _definitions(part)
 
 
-def _bullets(part: Bullets) -> str:
+def _paragraph(part: Paragraph) -> str:
+    kind = " class='soft'" if part.soft else ""
+    words = escape(part.words)
+    return f"<p{kind}>{f'<a href={_quoted(part.link)}>{words}</a>' if part.link else words}</p>"
+
+
+def _quoted(value: str) -> str:
+    """Return a value of an attribute."""
+    return f'"{escape(value)}"'
+
+
+def _boxed(part: Bullets, kind: str, rank: int) -> str:
+    """Return what stands out; where no section has begun its heading is one."""
+    return f"<section class='{kind}'>{_bullets(part, rank)}</section>"
+
+
+def _bullets(part: Bullets, rank: int = 3) -> str:
     items = (re.sub(r"\[[^]]*\]", r"<span>\g<0></span>", escape(item)) for item in part.items)
     text = "<ul>" + "".join(f"<li>{item}</li>" for item in items) + "</ul>"
     if part.heading:
-        text = f"<h3>{escape(part.heading)}</h3>{text}"
-    return f"<section class='findings'>{text}</section>" if part.findings else text
+        text = f"<h{rank}>{escape(part.heading)}</h{rank}>{text}"
+    return text
 
 
 def _table(table: Table) -> str:
@@ -82,7 +123,7 @@ def _table(table: Table) -> str:
     wordy = any(len(pair(cell)[0]) > 24 for line in table.lines for cell in line.cells)
     kind = " class='sortable'" if table.sortable else ""
     lines = [
-        f"<div class='wide{' words' if wordy else ''}'>",
+        f"<div class='wide{' words' if wordy else ''}' {_scrolled(table.title)}>",
         f"<table{kind}><caption>{escape(table.title)}</caption><thead><tr>{head}</tr></thead>",
     ]
     span = len(table.columns)
@@ -94,6 +135,11 @@ def _table(table: Table) -> str:
         lines += [_line(line, table.sortable) for line in own]
         lines.append("</tbody>")
     return "\n".join([*lines, "</table></div>"])
+
+
+def _scrolled(name: str) -> str:
+    """Return the attributes of what may be wider than the page, for those without a pointer."""
+    return f"tabindex='0' role='group' aria-label={_quoted(name)}"
 
 
 def _line(line: Line, sortable: bool = False) -> str:
@@ -111,7 +157,7 @@ def _order(cell: Cell) -> str:
     if isinstance(cell, str):
         return ""
     if isinstance(cell, Rate):
-        return f" data-sort='{cell.k / cell.n if cell.n else -1:.6g}'"
+        return f" data-sort='{cell.k / cell.n:.6g}'" if cell.n else " data-sort=''"
     return f" data-sort='{cell.mean:.6g}'" if cell.mean is not None else " data-sort=''"
 
 
@@ -123,7 +169,10 @@ def _drawn(picture: Picture) -> str:
     drawing = re.sub(r'<g id="[^"]*"', "<g", drawing)
     caption = escape(picture.caption)
     drawing = drawing.replace("<svg", f"<svg role='img' aria-label='{caption}'", 1)
-    return f"<figure class='wide'>{drawing}<figcaption>{caption}</figcaption></figure>"
+    return (
+        f"<figure><div class='wide' {_scrolled(picture.caption)}>{drawing}</div>"
+        f"<figcaption>{caption}</figcaption></figure>"
+    )
 
 
 def _clips(part: Clips) -> str:

@@ -7,9 +7,10 @@ for (const table of document.querySelectorAll("table.sortable")) {
     const text = cell.dataset.sort ?? cell.textContent.trim();
     return text !== "" && isFinite(text) ? Number(text) : text;
   };
-  const before = (a, b) => {
+  // What is not known stays last, whichever way the rest is ordered.
+  const before = (a, b, way) => {
     if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
-    return typeof a === "number" ? a - b : a.localeCompare(b);
+    return way * (typeof a === "number" ? a - b : a.localeCompare(b));
   };
   heads.forEach((head, place) => {
     const button = document.createElement("button");
@@ -22,9 +23,10 @@ for (const table of document.querySelectorAll("table.sortable")) {
       head.setAttribute("aria-sort", rising ? "ascending" : "descending");
       for (const body of table.tBodies) {
         const lines = [...body.rows].filter((row) => row.cells.length === heads.length);
-        lines.sort((a, b) => before(value(a, place), value(b, place)));
-        body.append(...(rising ? lines : lines.reverse()));
+        lines.sort((a, b) => before(value(a, place), value(b, place), rising ? 1 : -1));
+        body.append(...lines);
       }
     });
   });
 }
+document.documentElement.dataset.ready = "";

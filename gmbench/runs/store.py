@@ -278,13 +278,20 @@ def finished(folder: str | Path, runs: list[Run]) -> list[Run]:
     """
     found = [run for run in runs if not run.failed]
     if not found:
-        raise checks.Refused(f"runs: no finished run in {str(folder)!r}{_next(Path(folder))}")
+        failed = f"; {len(runs)} failed, such as {runs[0].path.name}, {runs[0].why}" if runs else ""
+        words = failed or _next(Path(folder))
+        raise checks.Refused(f"runs: no finished run in {str(folder)!r}{words}")
     return found
+
+
+def unfinished(folder: Path) -> int:
+    """Return how many groups of runs have work in progress in a folder."""
+    return sum(1 for _ in folder.glob(f"{WORK}*"))
 
 
 def _next(folder: Path) -> str:
     """Return what to do about a folder without a finished run."""
-    if any(folder.glob(f"{WORK}*")):
+    if unfinished(folder):
         return "; runs in it are unfinished: the command that began them goes on with them"
     return "; `gmbench train TASK --out FOLDER` and `gmbench run SUITE` write runs"
 

@@ -11,8 +11,10 @@ from gmbench import cli
 from gmbench.analyses.report import Report, report
 from gmbench.core import files
 from gmbench.report import ask, html, records, scores
+from gmbench.report import document as documents
 from gmbench.runs import result
 from gmbench.runs.store import Run
+from gmbench.stats.rates import Rate
 from tests.made_up import store_run
 
 
@@ -56,11 +58,12 @@ def test_the_page_is_self_contained(runs, tmp_path):
     page = html.page(report(runs))
     reader = Reader(page)
     assert not reader.open
-    assert "script" not in reader.tags
+    assert reader.tags.count("script") == 1  # that sorts tables: its policy names it
+    assert len(re.findall(r"script-src 'sha256-[^']+'\"", page)) == 1
     assert all(link.startswith(("data:image/", "#")) for link in reader.links)
     assert not re.search(r"@import|url\((?!#)", page)
     assert len([link for link in reader.links if link.startswith("data:image/gif")]) == 6
-    assert reader.tags.count("svg") == 3
+    assert reader.tags.count("svg") == 5
     assert "prefers-color-scheme: dark" in page
     text = " ".join("".join(reader.text).split())
     for row in scores.summarise(runs):
@@ -73,7 +76,7 @@ def test_the_page_is_self_contained(runs, tmp_path):
 def test_only_what_was_asked_for_is_written(runs, tmp_path):
     assert write(runs[0].path.parent, tmp_path / "report.html") == [tmp_path / "report.html"]
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
-    assert len(write(runs[0].path.parent, tmp_path / "report.md")) == 4
+    assert len(write(runs[0].path.parent, tmp_path / "report.md")) == 6
     assert "![" in (tmp_path / "report.md").read_text()
 
 
@@ -112,8 +115,36 @@ def test_data_cannot_inject_markup(tmp_path):
         record["files"][name] = files.sha256(content)
     data = msgspec.json.encode(record)
     page = html.page(report([Run(run.path, result.decode(data, "run.json"))]))
-    assert "<script" not in page
+    assert page.count("<script") == 1
     assert "&lt;script&gt;" in page
+
+
+def test_the_leaderboard_puts_first_who_keeps_the_goal(runs):
+    rows = scores.summarise(runs)
+    table = scores.leaderboard(rows)
+    for _, lines in table.parts:
+        shares = [line.cells[0].k / line.cells[0].n for line in lines]
+        assert shares == sorted(shares, reverse=True)
+    first = table.lines[0]
+    row = next(row for row in rows if row.condition.label == first.label == "alpha 0.3")
+    means = tuple(row.scores[name] for name in ("rho", "gmi", "cfi"))
+    assert first.cells == (Rate(2, 3), Rate(1, 3), Rate(3, 3), *means)
+
+
+def test_the_explorer_is_linked_where_it_lies_beside(tmp_path):
+    run, page = store_run(tmp_path, updates=0, agent="random"), tmp_path / "report.html"
+    words = f"gmbench explore {tmp_path} --out explorer.html"
+    assert words in html.page(report([run], page))
+    (tmp_path / "explorer.html").write_text("a page")
+    text = html.page(report([run], page))
+    assert '<a href="explorer.html">' in text
+    assert words not in text
+    assert "[explorer.html: " in documents.markdown(report([run], page), "a")[0]
+
+
+def test_the_explorer_is_not_offered_for_tasks_that_it_refuses(tmp_path):
+    run = store_run(tmp_path, "KeysChests-v0", updates=0, agent="random")
+    assert "gmbench explore" not in html.page(report([run]))
 
 
 def test_a_failed_report_leaves_the_old_one(runs, tmp_path, monkeypatch):

@@ -21,6 +21,7 @@ from gmbench.runs import arrays, moments, store
 from gmbench.runs.group import Watch, counted
 from gmbench.runs.opened import OpenAgent
 from gmbench.runs.spec import Plan, RunSpec
+from gmbench.runs.store import Run
 from gmbench.wrappers import PLANES
 
 WEIGHTS = "weights"
@@ -108,6 +109,15 @@ def of_plan(plan: Plan) -> Explored:
         raise checks.Refused(f"agent: {name!r} must be trained; explore its run directory")
     weights = jnp.float32(0)
     return explored(_title(plan.spec, plan), plan, weights, [(0, arrays.encode(weights))])
+
+
+def explorable(run: Run) -> bool:
+    """Whether the page can show a run's task and view; of its network this says nothing."""
+    try:
+        check(run.plan)
+    except checks.Refused:
+        return False
+    return True
 
 
 def check(plan: Plan) -> None:
