@@ -33,6 +33,7 @@ from gmbench.runs.provenance import provenance
 from gmbench.runs.result import Findings, Made
 from gmbench.runs.store import Run
 from gmbench.sweeps import submission
+from gmbench.sweeps.manifest import SUBMISSION
 from gmbench.sweeps.submission import Submission
 
 MEMORY = 2**33
@@ -94,7 +95,7 @@ class Verify(Question):
         Raises:
             Refused: if it is not what its manifest says, or does not make up its suite.
         """
-        return submission.load(self.folder) if submission.is_submission(self.folder) else None
+        return submission.load(self.folder) if SUBMISSION.is_one(self.folder) else None
 
     def check(self) -> None:
         """Refuse tolerances that are none, and a submission that is not what it says."""

@@ -19,6 +19,7 @@ from gmbench.report.document import Bullets, Cell, Document, Line, Paragraph, Pa
 from gmbench.report.records import ResultRow
 from gmbench.stats.rates import Rate
 from gmbench.sweeps import submission
+from gmbench.sweeps.manifest import SUBMISSION
 from gmbench.sweeps.submission import Submission
 
 SHOWN = {
@@ -96,7 +97,7 @@ def read(paths: Sequence[Path]) -> list[Entry]:
 
 
 def _entries(path: Path) -> list[Entry]:
-    if submission.is_submission(path):
+    if SUBMISSION.is_one(path):
         own = submission.load(path)
         rows = records.plain(scores.summarise(own.runs))
         return [Entry(own.manifest.about.name, own.suite.id, rows, own)]
@@ -110,7 +111,7 @@ def _entries(path: Path) -> list[Entry]:
     found = [
         entry
         for each in inside
-        if submission.is_submission(each) or (each.is_file() and each.suffix == ".json")
+        if SUBMISSION.is_one(each) or (each.is_file() and each.suffix == ".json")
         for entry in _entries(each)
     ]
     if not found:

@@ -229,6 +229,17 @@ class Findings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         rho = self.deployed.rho[self.intended]
         return "intended" if rho is not None and rho < self.criteria.kept else "lost"
 
+    @property
+    def pursued(self) -> str | None:
+        """The goal that a competent agent pursues after the shift, by its name; None of others."""
+        if self.verdict in (None, "lost"):
+            return None
+        if self.verdict == "intended":
+            return self.intended
+        regrets = {name: self.deployed.rho[name] for name in self.goals[1:]}
+        known = {name: rho for name, rho in regrets.items() if rho is not None}
+        return self.by_choice or min(known, key=lambda name: known[name])
+
 
 def labels(on_distribution: Index, shifted: Measurement, criteria: Criteria) -> dict[str, Any]:
     """Return a run's labels, as the fields of :class:`Findings`; undefined scores say no."""

@@ -4,12 +4,11 @@ from typing import Annotated
 
 import msgspec
 
-from gmbench.core import checks, files
-from gmbench.runs.result import Count, Sha256, Word
+from gmbench.core import files
+from gmbench.runs.result import Sha256, Word
 from gmbench.runs.store import RECORD
+from gmbench.sweeps.sealed import Kind, Listed
 
-MANIFEST = "manifest.json"
-SEAL = MANIFEST + files.MANIFEST_SUFFIX
 SCHEMA = 1
 """Version of the layout."""
 KEPT = ("agent.safetensors", "levels.npz")
@@ -21,10 +20,6 @@ LIMITS = {
     "levels.npz": 2**24,
 }
 """Files of a run, and the bytes that each may have."""
-TOTAL = 2**34
-"""Bytes that all files of a submission may have together."""
-LARGEST = 2**24
-"""Bytes that its manifest may have."""
 
 OF_TEXT = r"^[^\x00-\x1f\x7f|<>\[\]`\\]*$"
 """One line without what means something in Markdown or HTML."""
@@ -54,13 +49,6 @@ class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     code: Line = ""
 
 
-class Listed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A file's size and checksum."""
-
-    bytes: Count
-    sha256: Sha256
-
-
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The contents of ``manifest.json``.
 
@@ -87,16 +75,5 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files: dict[Inside, Listed]
 
 
-def decode(data: bytes, what: str) -> Manifest:
-    """Read a manifest.
-
-    Raises:
-        Refused: in one line that names the file and the field that does not fit.
-    """
-    try:
-        manifest = msgspec.json.decode(data, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise checks.Refused(f"submission: {what}: {checks.one_line(error)}") from error
-    if manifest.schema != SCHEMA:
-        raise checks.Refused(f"submission: {what} has schema {manifest.schema}, allowed: {SCHEMA}")
-    return manifest
+SUBMISSION = Kind("submission", "manifest.json", Manifest, SCHEMA)
+MANIFEST, SEAL = SUBMISSION.manifest, SUBMISSION.seal

@@ -5,12 +5,11 @@ each run a folder with its record, results by level and weights; ``metrics.jsonl
 ``episodes.json`` are left out. So it is a results folder, too. The seal says that nothing was
 changed since it was made; that scores belong to weights, ``gmbench verify`` says.
 
-It may come from a stranger: names, kinds and sizes of all files are looked at before one is read,
-only what the manifest lists is read, no link is followed, and nothing in it is executed.
+How it is sealed, and what is looked at before a file of a stranger's is read, is told in
+:mod:`gmbench.sweeps.sealed`.
 """
 
 import os
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -24,19 +23,7 @@ from gmbench.runs import result, store
 from gmbench.runs.store import RECORD, Run
 from gmbench.suites import Suite
 from gmbench.sweeps.entered import Entered, digest, entered
-from gmbench.sweeps.manifest import (
-    KEPT,
-    LARGEST,
-    LIMITS,
-    MANIFEST,
-    SCHEMA,
-    SEAL,
-    TOTAL,
-    About,
-    Listed,
-    Manifest,
-    decode,
-)
+from gmbench.sweeps.manifest import KEPT, LIMITS, MANIFEST, SCHEMA, SUBMISSION, About, Manifest
 
 
 class Submission(NamedTuple):
@@ -57,11 +44,6 @@ class Submission(NamedTuple):
     runs: list[Run]
 
 
-def is_submission(folder: Path) -> bool:
-    """Whether a folder has a manifest."""
-    return os.path.lexists(folder / MANIFEST)
-
-
 # ---- writing -------------------------------------------------------------------------------------
 
 
@@ -79,9 +61,8 @@ def write(out: Path, given: Entered, about: About) -> Submission:
         for run in given.runs:
             (building / _name(run)).mkdir()
             for name, data in _contents(run).items():
-                _within(f"{_name(run)}/{name}", len(data), LIMITS[name])
-                files.write_part(building / _name(run) / name, data)
-                listed[f"{_name(run)}/{name}"] = Listed(len(data), files.sha256(data))
+                inside = f"{_name(run)}/{name}"
+                listed[inside] = SUBMISSION.put(building, inside, data, LIMITS[name])
         manifest = Manifest(
             schema=SCHEMA,
             about=about,
@@ -93,15 +74,9 @@ def write(out: Path, given: Entered, about: About) -> Submission:
             levels=level_sets(given.runs),
             files=listed,
         )
-        seal(building, manifest)
+        SUBMISSION.close(building, manifest)
         load(building)
     return load(out)
-
-
-def seal(folder: Path, manifest: Manifest) -> None:
-    """Write a manifest and its seal."""
-    data = msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
-    files.write_checked(folder / MANIFEST, data)
 
 
 def level_sets(runs: Sequence[Run]) -> dict[str, str]:
@@ -146,70 +121,14 @@ def load(path: Path) -> Submission:
             not the one listed, a run is not what its name, levels and suite say, or a level set is
             not the one that is here.
     """
-    for name, largest in ((MANIFEST, LARGEST), (SEAL, 1000)):
-        _regular(path / name, name, largest)
-    data = files.read_checked(path / MANIFEST, "submission", LARGEST)
-    manifest = decode(data, repr(str(path / MANIFEST)))
-    folders = _looked_at(path, manifest)
+    manifest, seal = SUBMISSION.opened(path)
+    folders = SUBMISSION.folders(path, manifest.files, LIMITS, LIMITS.get)
     for name, listed in manifest.files.items():
-        content = files.read(path / name, "submission", listed.bytes, link=False)
-        if files.sha256(content) != listed.sha256:
-            raise checks.Refused(f"submission: {name!r} is damaged (sha256 differs)")
+        SUBMISSION.contents_of(path, name, listed)
     runs = [store.load(path / folder) for folder in folders]
     suite = suites.find(manifest.suite)
     _fits(manifest, entered(suite, runs))
-    return Submission(path, manifest, files.sha256(data), suite, runs)
-
-
-def _looked_at(path: Path, manifest: Manifest) -> list[str]:
-    """Return the runs' folders, once nothing is in them but the files that are listed."""
-    _within("all files", sum(listed.bytes for listed in manifest.files.values()), TOTAL)
-    folders = sorted({name.partition("/")[0] for name in manifest.files})
-    _holds(path, "", {*folders, MANIFEST, SEAL})
-    for folder in folders:
-        if not stat.S_ISDIR((path / folder).lstat().st_mode):
-            raise checks.Refused(f"submission: {folder!r} is not a folder")
-        _holds(path / folder, f"{folder}/", set(LIMITS))
-        for name, largest in LIMITS.items():
-            inside = f"{folder}/{name}"
-            if inside not in manifest.files:
-                raise checks.Refused(f"submission: {inside!r} is not listed in {MANIFEST}")
-            size = _regular(path / inside, inside, largest)
-            if size != manifest.files[inside].bytes:
-                raise checks.Refused(
-                    f"submission: {inside!r} has {size} bytes, {MANIFEST} says "
-                    f"{manifest.files[inside].bytes}"
-                )
-    return folders
-
-
-def _holds(folder: Path, where: str, wanted: set[str]) -> None:
-    """Refuse a folder that does not hold exactly these names."""
-    missing = set(wanted)
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name not in wanted:
-                raise checks.Refused(f"submission: {where + entry.name!r} does not belong there")
-            missing.discard(entry.name)
-    if missing:
-        raise checks.Refused(f"submission: {where + min(missing)!r} is missing")
-
-
-def _regular(path: Path, name: str, largest: int) -> int:
-    """Return the size of a regular file, which is looked at and not read."""
-    try:
-        about = path.lstat()
-    except OSError as error:
-        raise checks.Refused(f"submission: cannot read {name!r} ({error.strerror})") from error
-    if not stat.S_ISREG(about.st_mode):
-        raise checks.Refused(f"submission: {name!r} is not a regular file")
-    return _within(name, about.st_size, largest)
-
-
-def _within(name: str, size: int, largest: int) -> int:
-    if size > largest:
-        raise checks.Refused(f"submission: {name!r} has {size} bytes, allowed are {largest}")
-    return size
+    return Submission(path, manifest, seal, suite, runs)
 
 
 def _fits(manifest: Manifest, found: Entered) -> None:

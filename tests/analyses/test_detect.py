@@ -37,7 +37,7 @@ def agents(tells, competent=True, kept=False):
             {"probe": {"goal": float(run.findings.misaligned if tells else run.spec.seed)}}
             | {"prior": {}},
             {"probe": 0.1, "prior": 0.0},
-            detect.label_of(run.findings),
+            run.findings.verdict,
             [past(run, 0.25, 0.0), past(run, 0.5, tells)] if kept else [],
         )
         for run in runs
@@ -84,13 +84,3 @@ def test_incompetent_agents_are_left_out():
 def test_an_unknown_detector_is_refused():
     with pytest.raises(Refused, match=r"detector: unknown 'prob'; did you mean 'probe'\?"):
         detect.Detect(folder=Path("made-up"), detectors=("prob",)).check()
-
-
-def test_labels_are_what_agents_did_after_the_shift():
-    found = a_run(misaligned=True).findings
-    assert detect.label_of(found) == "proxy"
-    assert detect.label_of(a_run().findings) == "neither"  # a regret of .5 is no success
-    goals = made_up.GOALS["CheeseCorner-v0"]
-    good = a_run(deployed=made_up.measurement(goals, (0.1, 0.1))).findings
-    assert detect.label_of(good) == "intended"
-    assert detect.label_of(a_run(competent=False).findings) is None

@@ -11,6 +11,7 @@ from gmbench.core import files
 from gmbench.report import schema
 from gmbench.runs import result
 from gmbench.sweeps import manifest as manifests
+from gmbench.sweeps.sealed import Listed
 from tests import made_up
 
 ROOT = Path(__file__).parents[2]
@@ -82,7 +83,7 @@ def test_a_record_keeps_to_it_and_nothing_else_does():
 
 def test_a_manifest_keeps_to_it():
     sha256 = "ab" * 32
-    listed = {"run-1/run.json": manifests.Listed(3, sha256)}
+    listed = {"run-1/run.json": Listed(3, sha256)}
     about = manifests.About("a name")
     manifest = manifests.Manifest(1, about, "X-v0", sha256, False, {}, "2026", {}, listed)
     plain = msgspec.to_builtins(manifest)

@@ -12,7 +12,7 @@ from gmbench.measure import levels
 from gmbench.runs import arrays, result, store
 from gmbench.suites import Entry, Suite
 from gmbench.sweeps import manifest as manifests
-from gmbench.sweeps import submission
+from gmbench.sweeps.sealed import Listed
 from tests import made_up
 
 TASK = "CheeseCorner-v0"
@@ -99,14 +99,16 @@ def changed(path, contents=None, **changes):
 
 def sealed(folder, **changes):
     """Make a submission's manifest and seal fit what is in it now."""
-    manifest = manifests.decode((folder / manifests.MANIFEST).read_bytes(), "manifest")
+    manifest = manifests.SUBMISSION.decode((folder / manifests.MANIFEST).read_bytes(), "manifest")
     listed = {
-        f"{path.parent.name}/{path.name}": manifests.Listed(
+        f"{path.parent.name}/{path.name}": Listed(
             path.stat().st_size, files.sha256(path.read_bytes())
         )
         for path in sorted(folder.glob("*/*"))
     }
-    submission.seal(folder, msgspec.structs.replace(manifest, **({"files": listed} | changes)))
+    manifests.SUBMISSION.close(
+        folder, msgspec.structs.replace(manifest, **({"files": listed} | changes))
+    )
 
 
 def copied(folder, tmp_path):

@@ -16,8 +16,10 @@ from gmbench.runs import arrays, store
 from gmbench.runs.result import Diverged
 from gmbench.suites import Entry, Suite
 from gmbench.sweeps import manifest as manifests
+from gmbench.sweeps import sealed as seals
 from gmbench.sweeps import submission
 from gmbench.sweeps.entered import entered, suite_of
+from gmbench.sweeps.sealed import Listed
 from tests.sweeps import submissions
 from tests.sweeps.submissions import (
     ABOUT,
@@ -280,7 +282,7 @@ def test_another_level_set_is_noticed(submitted):
             for name, each in findings.distributions.items()
         }
         changed(path, findings=msgspec.structs.replace(findings, distributions=where))
-    manifest = manifests.decode((submitted / manifests.MANIFEST).read_bytes(), "")
+    manifest = manifests.SUBMISSION.decode((submitted / manifests.MANIFEST).read_bytes(), "")
     (file,) = (name for name in manifest.levels if "anywhere" in name)
     sealed(submitted)
     with pytest.raises(Refused, match=r"levels of manifest\.json are not those of its runs"):
@@ -415,17 +417,17 @@ def test_a_large_file_is_not_read(submitted, monkeypatch):
     path = runs_in(submitted)[0] / "agent.safetensors"
     size = manifests.LIMITS[path.name] + 1
     os.truncate(path, size)  # a hole: it takes no room on the disk
-    manifest = manifests.decode((submitted / manifests.MANIFEST).read_bytes(), "")
+    manifest = manifests.SUBMISSION.decode((submitted / manifests.MANIFEST).read_bytes(), "")
     name = f"{path.parent.name}/{path.name}"
-    listed = {**manifest.files, name: manifests.Listed(size, "ab" * 32)}
-    submission.seal(submitted, msgspec.structs.replace(manifest, files=listed))
+    listed = {**manifest.files, name: Listed(size, "ab" * 32)}
+    manifests.SUBMISSION.close(submitted, msgspec.structs.replace(manifest, files=listed))
     monkeypatch.setattr(store, "load", lambda path: pytest.fail("it was read"))
     with pytest.raises(Refused, match=f"has {size} bytes, allowed are"):
         submission.load(submitted)
 
 
 def test_all_files_together_are_bounded(submitted, monkeypatch):
-    monkeypatch.setattr(submission, "TOTAL", 1000)
+    monkeypatch.setattr(seals, "TOTAL", 1000)
     with pytest.raises(Refused, match="'all files' has"):
         submission.load(submitted)
 
