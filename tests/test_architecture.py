@@ -20,7 +20,7 @@ RANKS = {
             ("measure",),
             ("mitigations", "search"),
             ("runs",),
-            ("sweeps", "suites", "detectors", "audit"),
+            ("sweeps", "suites", "detectors", "audit", "zoo"),
             ("report",),
             ("analyses",),
             ("figures",),

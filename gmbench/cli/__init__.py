@@ -24,6 +24,7 @@ from gmbench.cli import (
     submit,
     sweep,
     train,
+    zoo,
 )
 from gmbench.cli.inputs import NUMBERS
 from gmbench.core import checks
@@ -45,6 +46,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "submit": submit.Submit,
     "leaderboard": leaderboard.Leaderboard,
     "audit": audit.AuditCommand,
+    "zoo": zoo.ZooCommand,
     "pages": develop.Pages,
     "schema": develop.Schema,
     "validate": develop.Validate,
