@@ -35,16 +35,17 @@ class Make:
     def run(self) -> None:
         """Run what of the sweep is not finished, then pack."""
         from gmbench.core import checks
-        from gmbench.report import sweeps
+        from gmbench.report import sweeps, zoos
         from gmbench.runs import store
         from gmbench.sweeps import driver, engines
-        from gmbench.zoo import packed, recipe
+        from gmbench.zoo import halved, packed, recipe
 
         packed.absent(self.out)
         read = recipe.read(self.spec, self.seeds)
-        kept = recipe.MOMENTS_OF if self.spec is None else ()
-        kept = kept if self.moments_of is None else self.moments_of
-        for task in kept:
+        tasks = self.moments_of
+        if tasks is None:
+            tasks = recipe.MOMENTS_OF if self.spec is None else ()
+        for task in tasks:
             checks.known("moments-of", task, read.tasks)
         engines.checked(self.engine)
         stem = "zoo" if self.spec is None else self.spec.stem
@@ -62,7 +63,8 @@ class Make:
             sys.exit(1)
         names = driver.load(folder).names
         runs = [run for run in map(store.load, (folder / name for name in names)) if not run.failed]
-        made = packed.write(self.out, runs, read, kept)
+        kept = halved.every(runs, folder / "halved", zoos.counting(len(runs)))
+        made = packed.write(self.out, kept, read, tasks)
         print(f"packed: {self.out} ({len(made.runs)} agents, {made.bytes / 1e6:.1f} MB)")
         print(f"seal: {made.seal}")
 

@@ -1,5 +1,6 @@
 """A zoo in the terminal: its agents with their labels, and the families that may be held out."""
 
+from collections.abc import Callable
 from typing import get_args
 
 from gmbench.report import terminal
@@ -9,9 +10,22 @@ from gmbench.zoo import labels
 from gmbench.zoo.datasheet import families
 from gmbench.zoo.packed import Zoo
 
-SHOWN = ("agent", "architecture", "verdict", "goal", "regret_training", "regret_shifted")
-SHOWN += ("gmi_adjusted", "choice", "exact", "moments")
+SHOWN = (
+    *("agent", "architecture", "verdict", "goal", "regret_training", "regret_shifted"),
+    *("gmi_adjusted", "choice", "exact", "moments"),
+)
 """Columns of the labels that are listed."""
+
+
+def counting(agents: int) -> Callable[[int], None]:
+    """Return what says how many of so many agents are measured in half precision, now and then."""
+    out = terminal.console(stderr=True)
+
+    def tell(done: int) -> None:
+        if done % 10 == 0 or done == agents:
+            out.print(f"in half precision: {done} of {agents} agents")
+
+    return tell
 
 
 def show(zoo: Zoo) -> None:

@@ -50,6 +50,8 @@ def encode_named(arrays: Mapping[str, np.ndarray]) -> bytes:
 def decode(data: bytes, like: Tree, what: str) -> Tree:
     """Read a pytree back into the structure, shapes and dtypes of ``like``.
 
+    What was stored in half precision is read as single precision, where that is expected.
+
     Raises:
         ValueError: naming what does not fit.
     """
@@ -67,6 +69,8 @@ def decode(data: bytes, like: Tree, what: str) -> Tree:
     for name, leaf in wanted.items():
         expected = jax.eval_shape(jax.random.key_data, leaf) if is_key(leaf) else leaf
         array = arrays[name]
+        if (array.dtype, expected.dtype) == (np.float16, np.float32):
+            array = array.astype(np.float32)
         if array.shape != expected.shape or array.dtype != expected.dtype:
             found, allowed = (f"{a.dtype}{list(a.shape)}" for a in (array, expected))
             raise checks.Refused(f"{what}: tensor {name!r} is {found}, {allowed} is expected")

@@ -102,7 +102,11 @@ def found_again(run: store.Run) -> tuple[Findings, dict[str, np.ndarray]]:
     Raises:
         Refused: if the run failed or is damaged.
     """
-    plan, weights = agent_of(run)
+    return found(*agent_of(run))
+
+
+def found(plan: Plan, weights: Any) -> tuple[Findings, dict[str, np.ndarray]]:
+    """Return findings and results by level of an agent with these weights."""
     alone, program = _alone(weights), Program([plan])
     results = {name: program.evaluate(alone, name) for name in levels.distributions(plan.task)}
     (stages,) = trained.of_group([plan], alone, results)

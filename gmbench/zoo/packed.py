@@ -2,18 +2,14 @@
 
 It holds ``zoo.json`` (a :class:`Manifest`) and its seal, ``labels.csv``, the datasheet
 ``README.md``, and a folder for each agent: its record, weights, results by level, training curves,
-and of some agents the weights at moments of their training. Weights are those that were measured;
-curves are means over parts of the training. Episodes to look at are left out.
+and of some agents the weights at moments of their training (:mod:`gmbench.zoo.halved`). Episodes to
+look at are left out.
 """
 
-import itertools
-import json
-import math
 import os
-import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 
@@ -24,8 +20,9 @@ from gmbench.runs.store import RECORD, Run
 from gmbench.sweeps.sealed import Kind, Listed
 from gmbench.sweeps.sweep import Sweep
 from gmbench.zoo import datasheet, labels
+from gmbench.zoo.halved import AGENT, LEVELS, METRICS, is_moment
 
-AGENT, LEVELS, METRICS, PAGE = "agent.safetensors", "levels.npz", "metrics.jsonl", "README.md"
+PAGE = "README.md"
 LIMITS = {
     RECORD: 2**20,
     RECORD + files.MANIFEST_SUFFIX: 2**10,
@@ -36,10 +33,6 @@ LIMITS = {
 """Files of an agent that are always there, and the bytes that each may have."""
 PAGES = 2**24
 """Bytes that the labels and the datasheet may have, each."""
-PARTS = 64
-"""Of a training, over which its curves are averaged."""
-DIGITS = 5
-"""Of what is left of a curve."""
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -102,7 +95,7 @@ def write(out: Path, runs: Sequence[Run], sweep: Sweep, moments_of: Collection[s
 
     Args:
         out: where to; must not be there.
-        runs: finished ones, none of which failed.
+        runs: as :func:`gmbench.zoo.halved.every` keeps them.
         sweep: what they are runs of.
         moments_of: tasks of which the moments of each condition's first seed are packed.
 
@@ -144,11 +137,9 @@ def absent(out: Path) -> None:
 
 def _contents(run: Run, past: bool) -> dict[str, bytes]:
     """Return the files that are packed of an agent; its record names no others."""
-    named = [AGENT, LEVELS, *(name for name in run.record.files if past and _is_moment(name))]
-    kept = {name: run.read(name) for name in named}
-    curve = thinned(run.metrics(), PARTS)
-    kept[METRICS] = "".join(json.dumps(line) + "\n" for line in curve).encode()
-    sums = {name: files.sha256(data) for name, data in sorted(kept.items())}
+    named = [name for name in run.record.files if name in LIMITS or (past and is_moment(name))]
+    kept = {name: run.read(name) for name in sorted(named)}
+    sums = {name: run.record.files[name] for name in kept}
     record = result.encode(msgspec.structs.replace(run.record, files=sums))
     return {
         RECORD: record,
@@ -157,33 +148,9 @@ def _contents(run: Run, past: bool) -> dict[str, bytes]:
     }
 
 
-def thinned(curve: Sequence[dict[str, Any]], parts: int) -> list[dict[str, Any]]:
-    """Return a training curve as means over at most so many equal parts of it.
-
-    A part's ``step`` is that of its last update; what is undefined in all of it stays None.
-    """
-    parts = min(parts, len(curve))
-    ends = [len(curve) * place // parts for place in range(parts + 1)] if parts else []
-    return [_mean(curve[begin:end]) for begin, end in itertools.pairwise(ends)]
-
-
-def _mean(lines: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the mean of some lines of a curve."""
-    found: dict[str, Any] = {"step": lines[-1]["step"]}
-    for name in sorted({name for line in lines for name in line} - {"step"}):
-        known = [line[name] for line in lines if line.get(name) is not None]
-        mean = math.fsum(known) / len(known) if known else None
-        found[name] = None if mean is None else float(f"{mean:.{DIGITS}g}")
-    return found
-
-
-def _is_moment(name: str) -> bool:
-    return bool(re.fullmatch(r"agent-\d+\.safetensors", name))
-
-
 def _limit(name: str) -> int | None:
     """Return how many bytes a file may have; None of one that has no place in a zoo."""
-    if _is_moment(name):
+    if is_moment(name):
         return LIMITS[AGENT]
     return PAGES if name in (labels.FILE, PAGE) else LIMITS.get(name)
 

@@ -11,11 +11,12 @@ import pytest
 
 from gmbench import cli
 from gmbench.core import files, registry
-from gmbench.runs import arrays, result, store
+from gmbench.core.checks import Refused
+from gmbench.runs import arrays, assess, moments, result, store
 from gmbench.runs.spec import check
 from gmbench.runs.store import RECORD
 from gmbench.sweeps import driver, sweep
-from gmbench.zoo import labels, packed, recipe
+from gmbench.zoo import halved, labels, packed, recipe
 from tests import made_up
 
 SPEC = """
@@ -32,26 +33,32 @@ KEPT = ("--moments-of", "CheeseCorner-v0")
 CURVE = [{"step": 32 * n, "reward": n / 100, "length": None} for n in range(1, 101)]
 
 
-def weights_of(plan, number):
-    """Weights of an agent that was never trained, all the same number."""
-    like = plan.agent.learner.shapes(plan.task.env, plan.config)
-    return arrays.encode(jax.tree.map(lambda leaf: np.full(leaf.shape, number, leaf.dtype), like))
+def weights_of(plan, number, kind=np.float32):
+    """Weights of an agent that was never trained, drawn from a seed."""
+    like, rng = plan.agent.learner.shapes(plan.task.env, plan.config), np.random.default_rng(number)
+    drawn = jax.tree.map(lambda leaf: rng.normal(0, 0.1, leaf.shape).astype(kind), like)
+    return arrays.encode(drawn)
+
+
+def stored(folder, spec, number, kind=np.float32):
+    """Store a made-up run with weights and moments; seed 1 pursues a proxy."""
+    weights = weights_of(check(spec), number, kind)
+    past = {f"agent-{steps}.safetensors": weights for steps in (500, 1000, 1500)}
+    lines = "".join(json.dumps(line) + "\n" for line in CURVE)
+    contents = {"agent.safetensors": weights, "metrics.jsonl": lines.encode(), **past}
+    folder.mkdir(parents=True, exist_ok=True)
+    return made_up.store(folder, made_up.record(spec, misaligned=spec.seed == 1), contents)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A packed zoo of a sweep all of whose runs are finished already; to be left as it is."""
+    """A sweep all of whose runs are finished, and measured in half precision."""
     home = tmp_path_factory.mktemp("zoo")
     (home / "four.toml").write_text(SPEC)
-    (home / "runs").mkdir()
     specs = sweep.read(home / "four.toml").specs()
     for number, spec in enumerate(specs):
-        weights = weights_of(check(spec), number / 10)
-        record = made_up.record(spec, misaligned=spec.seed == 1)
-        past = {f"agent-{steps}.safetensors": weights for steps in (500, 1000, 1500)}
-        lines = "".join(json.dumps(line) + "\n" for line in CURVE)
-        contents = {"agent.safetensors": weights, "metrics.jsonl": lines.encode(), **past}
-        made_up.store(home / "runs", record, contents | {"episodes.json": b"{}"})
+        stored(home / "runs", spec, number)
+        stored(home / "runs" / "halved", spec, number, np.float16)
     index = driver.Index(driver.SCHEMA, 64, None, [specs[:2], specs[2:]])
     files.write_checked(home / "runs" / driver.INDEX, msgspec.json.encode(index))
     return home
@@ -107,12 +114,12 @@ def sealed(folder, **changes):
 
 def test_a_zoo_is_a_results_folder_with_labels(made, zoo):
     read = packed.load(zoo)
-    stored = {run.path.name: run for run in store.load_all(made / "runs")}
+    before = {run.path.name: run for run in store.load_all(made / "runs" / "halved")}
     with (zoo / labels.FILE).open() as file:
         table = {line["agent"]: line for line in csv.DictReader(file)}
-    assert set(table) == set(stored) == {run.path.name for run in store.load_all(zoo)}
+    assert set(table) == set(before) == {run.path.name for run in store.load_all(zoo)}
     for run in read.runs:
-        original, line = stored[run.path.name], table[run.path.name]
+        original, line = before[run.path.name], table[run.path.name]
         assert run.findings == original.findings
         assert run.read("agent.safetensors") == original.read("agent.safetensors")
         assert line["verdict"] == ("proxy" if run.spec.seed else "lost")
@@ -125,15 +132,32 @@ def test_a_zoo_is_a_results_folder_with_labels(made, zoo):
     assert "| Monitor-v0 | 2 | 2 | 0 | 1 | 1 |" in page
 
 
-def test_curves_are_means_over_parts_of_the_training(zoo):
-    curve = packed.load(zoo).runs[0].metrics()
+def test_agents_are_rounded_once_and_measured_as_they_then_are(made, tmp_path):
+    (run, *_) = (run for run in store.load_all(made / "runs") if run.spec.seed == 1)
+    (found,) = halved.every([run], tmp_path)
+    weights, kept = assess.weights_of(run, run.plan), assess.weights_of(found, run.plan)
+    for one, other in zip(*map(jax.tree.leaves, (weights, kept)), strict=True):
+        np.testing.assert_array_equal(one.astype(np.float16).astype(np.float32), other)
+    assert len(found.read("agent.safetensors")) < 0.6 * len(run.read("agent.safetensors"))
+    assert [each.steps for each in moments.of_run(found, weights)] == [500, 1000, 1500]
+    assert assess.found(run.plan, kept)[0] == found.findings != run.findings
+    assert halved.every([run], tmp_path)[0].record == found.record  # what is there is not redone
+
+
+def test_weights_that_half_precision_cannot_hold_are_refused():
+    with pytest.raises(Refused, match="'x' has weights that half precision cannot hold"):
+        halved._rounded({"w": np.array([1.0, 7e4], np.float32)}, "x")
+
+
+def test_curves_are_means_over_parts_of_the_training():
+    curve = halved.thinned(CURVE, 64)
     assert [line["step"] for line in curve] == [32 * (100 * n // 64) for n in range(1, 65)]
     assert curve[0] == {"length": None, "reward": 0.01, "step": 32}
     assert curve[-1]["reward"] == pytest.approx(0.995)
-    assert packed.thinned(CURVE[:3], 64) == CURVE[:3]
-    assert packed.thinned([], 64) == []
+    assert halved.thinned(CURVE[:3], 64) == CURVE[:3]
+    assert halved.thinned([], 64) == []
     parts = [{"step": 1, "a": None}, {"step": 2, "a": 4.0}, {"step": 3, "a": 8.0}]
-    assert packed.thinned(parts, 1) == [{"step": 3, "a": 6.0}]
+    assert halved.thinned(parts, 1) == [{"step": 3, "a": 6.0}]
 
 
 def test_fetched_it_is_the_same_and_can_be_listed(zoo, tmp_path, capsys):
@@ -154,7 +178,7 @@ def test_fetched_it_is_the_same_and_can_be_listed(zoo, tmp_path, capsys):
 def test_equal_agents_have_equal_seals(made, zoo, tmp_path):
     read = sweep.read(made / "four.toml")
     again = packed.write(
-        tmp_path / "again", store.load_all(made / "runs"), read, ["CheeseCorner-v0"]
+        tmp_path / "again", store.load_all(made / "runs" / "halved"), read, ["CheeseCorner-v0"]
     )
     assert again.seal == packed.load(zoo).seal
 
