@@ -69,7 +69,7 @@ def decode(data: bytes, like: Tree, what: str) -> Tree:
     for name, leaf in wanted.items():
         expected = jax.eval_shape(jax.random.key_data, leaf) if is_key(leaf) else leaf
         array = arrays[name]
-        if (array.dtype, expected.dtype) == (np.float16, np.float32):
+        if array.dtype == np.float16 and expected.dtype == np.float32:
             array = array.astype(np.float32)
         if array.shape != expected.shape or array.dtype != expected.dtype:
             found, allowed = (f"{a.dtype}{list(a.shape)}" for a in (array, expected))

@@ -369,6 +369,10 @@ def test_what_was_changed_is_refused_by_name(copy, tmp_path, refused, breaks):
     words = breaks(copy)
     assert words in refused("zoo", "fetch", copy, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_what_is_no_zoo_is_not_listed(copy, refused):
+    words = no_zoo(copy)
     assert words in refused("zoo", "list", copy)
 
 
