@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import tyro
@@ -51,11 +52,16 @@ class RunSweep:
             self.other_layout,
             self.log,
         )
-        for error in errors:
-            print(f"gmbench: {error}", file=sys.stderr)
-        if errors:
-            print("gmbench: the same command goes on from here", file=sys.stderr)
-            sys.exit(1)
+        stop_at(errors)
+
+
+def stop_at(errors: Sequence[str]) -> None:
+    """End with exit status 1 if there are errors, and say that the same command goes on."""
+    for error in errors:
+        print(f"gmbench: {error}", file=sys.stderr)
+    if errors:
+        print("gmbench: the same command goes on from here", file=sys.stderr)
+        sys.exit(1)
 
 
 @dataclasses.dataclass(frozen=True)

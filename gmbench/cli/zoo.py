@@ -1,13 +1,13 @@
 """The zoo: make one, fetch one, list what is in one."""
 
 import dataclasses
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
 from gmbench.cli.inputs import Settings, read_pairs
+from gmbench.cli.sweep import stop_at
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,12 +55,7 @@ class Make:
         def connect() -> Any:
             return engines.connect(self.engine, options, self.devices)
 
-        errors = sweeps.run(read, folder, connect, self.devices, False, ())
-        if errors:
-            for error in errors:
-                print(f"gmbench: {error}", file=sys.stderr)
-            print("gmbench: the same command goes on from here", file=sys.stderr)
-            sys.exit(1)
+        stop_at(sweeps.run(read, folder, connect, self.devices, False, ()))
         names = driver.load(folder).names
         runs = [run for run in map(store.load, (folder / name for name in names)) if not run.failed]
         kept = halved.every(runs, folder / "halved", zoos.counting(len(runs)))
