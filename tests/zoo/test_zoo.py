@@ -386,10 +386,9 @@ def test_it_is_trained_and_detectors_are_scored_on_it(tmp_path, capsys, monkeypa
     text = """
 tasks = ["CheeseCorner-v0"]
 seeds = 2
-steps = 100_000
+steps = 300_000
 moments = 2
 static.size = 5
-config = { network = "mlp", num_envs = 64, num_steps = 16, slots = 2 }
 [grid]
 params.alpha = [0.0, 0.5]
 """
