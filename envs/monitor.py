@@ -171,7 +171,8 @@ def _plane(cue: str, shape: tuple[int, int], cells: int) -> Callable[..., Any]:
         if cue == "parity":
             bit = np.where(number < cells, 1 << number.clip(max=6), 0).astype(np.int8)
             return (bit & shown) != 0
-        return (number >= 0) & (shown > 0) & ((time == 0) | (cue == "bit"))
+        lit = (number >= 0) & (shown > 0)
+        return lit if cue == "bit" else lit & (time == 0)
 
     return trailing(native)
 

@@ -6,14 +6,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gmbench.report.explorer import agent
+from gmbench.core import keys
+from gmbench.grid.edits import propose
+from gmbench.measure import levels
+from gmbench.report.explorer import agent, world
 from gmbench.runs import arrays
 from gmbench.runs.spec import RunSpec, check
 
-READ = """texts => texts.map(text => Object.fromEntries(
-    Object.entries(explorer.ask(explorer.level_of(text)))
-        .map(([name, a]) => [name, [...a.data]])))"""
-"""What the page makes of levels."""
+READ = """([texts, actions]) => texts.map(text => {
+    const world = explorer.ask(explorer.level_of(text));
+    let at = world.start;
+    for (const action of actions) at = world.next(at.rest, at.cell, action);
+    const answer = Object.entries(world.acting(at.rest)).map(([name, a]) => [name, [...a.data]]);
+    return Object.fromEntries([...answer, ["cell", [at.cell]]]);
+})"""
+"""What the page makes of levels after some actions."""
+STRAIGHT = (4, 4, 2, 1, 3, 2, 2, 4, 2, 4, 1, 1, 3, 0)
+"""Some actions."""
 
 
 def organism(task="CheeseCorner-v0", **config):
@@ -57,33 +66,78 @@ def edits(env, key, count):
     return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, -1), found)
 
 
+@functools.partial(jax.jit, static_argnums=(0, 3))
+def proposals(env, key, first, count):
+    """Levels on the trailing axis, each an edit of the one before, be it solvable or not."""
+
+    def edit(level, key):
+        level = env.settle(propose(key, level))
+        return level, level
+
+    _, found = jax.lax.scan(edit, first, jax.random.split(key, count))
+    return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, -1), found)
+
+
+def edited(task, count, seed=0):
+    """Some edits of a frozen level of a task's last shift."""
+    drawn = levels.load(task, list(task.shifts)[-1]).levels
+    return proposals(task.env, keys.key(seed), level_at(drawn, seed), count)
+
+
 def level_at(levels, number):
     return jax.tree.map(lambda leaf: leaf[..., number], levels)
 
 
 def of_python(plan):
-    """Return ``(weights, levels) -> `` what Python makes of levels, state by state."""
-    env = plan.task.env
+    """Return ``(weights, levels, actions=()) -> `` what Python makes of levels after some actions.
+
+    That is of each cell, were the agent there: state by state.
+    """
+    env, params = plan.task.env, plan.task.training
+    rows, cols = env.shape
     moves = jnp.arange(env.num_actions, dtype=jnp.int32)
 
-    def at_state(policy, level, number):
-        state = env.state_at(level, number)
-        memory, seen = policy.begin(level), env.observation(state)
-        log_probs, _ = policy.act(memory, state, seen)
-        after = jax.vmap(lambda move: env.transition(None, state, move, env.default_params))(moves)
-        return jnp.exp(log_probs), policy.value(memory, state, seen), jax.vmap(env.index)(after)
+    def cell_of(state):
+        row, col = state.position.astype(jnp.int32)
+        return row * cols + col
 
-    def of_level(weights, level):
+    def moved(state, move):
+        _, after, _, over, info = env.step_env(None, state, move, params)
+        rest = world.of_state(after, world.NEXT)
+        rest = {
+            name: leaf for name, leaf in rest.items() if name not in ("next.position", "next.time")
+        }
+        return rest | {"after": cell_of(after), "paid": info["goals"], "over": over}
+
+    def at_cell(policy, state, number):
+        cell = jnp.stack([number // cols, number % cols]).astype(jnp.int8)
+        state = state.replace(position=cell)
+        memory, seen = policy.begin(state.level), env.observation(state)
+        log_probs, _ = policy.act(memory, state, seen)
+        own = {"policy": jnp.exp(log_probs), "value": policy.value(memory, state, seen)}
+        own |= {"seen": seen, "ends": env.is_terminated(state, params)}
+        return own | jax.vmap(lambda move: moved(state, move), out_axes=-1)(moves)
+
+    def of_level(weights, level, actions):
         policy = plan.agent.policy(env, plan.config, weights)
-        numbers = jnp.arange(env.states, dtype=jnp.int32)
-        chances, values, after = jax.vmap(lambda n: at_state(policy, level, n))(numbers)
-        model = env.reach_model(level)
-        found = {"policy": chances.T, "value": values, "after": after}
-        return found | {"targets": model.targets, "ends": model.ends}
+
+        def step(state, action):
+            return env.step_env(None, state, action, params)[1], None
+
+        state, _ = jax.lax.scan(step, env.start(level), actions)
+        numbers = jnp.arange(rows * cols, dtype=jnp.int32)
+        found = jax.vmap(lambda n: at_cell(policy, state, n), out_axes=-1)(numbers)
+        begun = state.replace(position=level.start)
+        found |= {"picture": env.picture(begun), "targets": env.targets(level)}
+        return found | {"cell": cell_of(state)}
 
     @jax.jit
-    def of_levels(weights, levels):
+    def of_levels(weights, levels, actions):
         each = jnp.arange(levels.walls.shape[-1], dtype=jnp.int32)
-        return jax.lax.map(lambda n: of_level(weights, level_at(levels, n)), each)
+        return jax.lax.map(lambda n: of_level(weights, level_at(levels, n), actions), each)
 
-    return lambda weights, levels: jax.tree.map(np.asarray, of_levels(weights, levels))
+    def told(weights, levels, actions=()):
+        found = of_levels(weights, levels, jnp.asarray(actions, jnp.int32))
+        return jax.tree.map(np.asarray, found)
+
+    return told

@@ -1,8 +1,7 @@
-"""What the page is told of an agent: the program of a level, its weights, and its past.
+"""What the page is told of an agent: the program of its network, its weights, and its past.
 
-The program takes a level's arrays and the agent's weights. For each cell, were the agent there, it
-returns what the agent would do and what its critic expects, and where each action leads; and which
-cells are a goal's targets, and which end the episode.
+The program takes what would be seen from each cell and the agent's weights, and returns what the
+agent would do there and what its critic expects.
 """
 
 import base64
@@ -13,10 +12,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.ad_checkpoint import checkpoint_name
 
-from gmbench.core import checks, keys
-from gmbench.report.explorer import program, scene
+from gmbench.core import checks
+from gmbench.report.explorer import program, scene, world
 from gmbench.runs import arrays, moments, store
 from gmbench.runs.group import Watch, counted
 from gmbench.runs.opened import OpenAgent
@@ -25,8 +25,9 @@ from gmbench.runs.store import Run
 from gmbench.wrappers import PLANES
 
 WEIGHTS = "weights"
-LEVEL = "level."
-"""What the names of a program's inputs begin with."""
+"""What the names of weights begin with."""
+SEEN = "seen"
+"""Name of the observations, the cells that the agent could stand on last."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Explored:
     Attributes:
         title: what tells it from others.
         plan: its task and settings.
-        program: the program of a level, without the weights.
+        program: the program of its network, without the weights.
         taps: shape of each named activation, the cells that the agent could stand on last.
         channels: names of their channels, where they have any.
         constants: arrays that are part of the program.
@@ -48,7 +49,7 @@ class Explored:
     program: program.Program
     taps: dict[str, list[int]]
     channels: dict[str, list[str]]
-    constants: bytes
+    constants: dict[str, np.ndarray]
     moments: Sequence[tuple[int, bytes]]
 
     def having(self, moments: Sequence[tuple[int, bytes]]) -> "Explored":
@@ -128,11 +129,7 @@ def check(plan: Plan) -> None:
     """
     if plan.spec.view != PLANES:
         raise checks.Refused(f"view: {plan.spec.view!r} (allowed: {PLANES})")
-    if not scene.is_simple(plan.task):
-        raise checks.Refused(
-            f"explore: {plan.spec.task!r} is no task whose every goal is to reach a cell "
-            f"(allowed: {', '.join(scene.allowed())})"
-        )
+    scene.learnt(plan.task)
 
 
 def explored(title: str, plan: Plan, weights: Any, past: Sequence[tuple[int, bytes]]) -> Explored:
@@ -148,8 +145,11 @@ def explored(title: str, plan: Plan, weights: Any, past: Sequence[tuple[int, byt
         Refused: for an agent without a network, with memory, or with one that computes what the
             page cannot.
     """
-    level = jax.eval_shape(plan.task.env.sample_level, keys.key(0), plan.task.training)
-    given = {LEVEL + name: leaf for name, leaf in scene.named(level).items()}
+    env: Any = plan.task.env
+    shape = world.shapes(plan.task)
+    states = env.shape[0] * env.shape[1]
+    seen = jax.ShapeDtypeStruct((*env.observation_shape, states), env.observation_dtype)
+    given = {**world.of_level(shape.level), SEEN: seen}
     tree = jax.tree.structure(weights)
     paths = [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(weights)]
     given |= dict(zip([WEIGHTS + path for path in paths], jax.tree.leaves(weights), strict=True))
@@ -157,33 +157,33 @@ def explored(title: str, plan: Plan, weights: Any, past: Sequence[tuple[int, byt
 
     def function(given: dict[str, Any]) -> dict[str, Any]:
         own = jax.tree.unflatten(tree, [given[WEIGHTS + path] for path in paths])
-        leaves = [given[LEVEL + name] for name in scene.named(level)]
-        return asked(plan, own, jax.tree.unflatten(jax.tree.structure(level), leaves), taps)
+        return acts(plan, own, world.level_of(shape, given), given[SEEN], taps)
 
     made, constants = program.written(function, given)
     known = plan.agent.policy(plan.task.env, plan.config, weights).channels or {}
     channels = {name: list(own) for name, own in known.items()}
-    return Explored(title, plan, made, taps, channels, arrays.encode_named(constants), past)
+    return Explored(title, plan, made, taps, channels, constants, past)
 
 
-def asked(plan: Plan, weights: Any, level: Any, taps: dict[str, list[int]]) -> dict[str, Any]:
-    """Return what the page shows of a level.
+def acts(
+    plan: Plan, weights: Any, level: Any, seen: Any, taps: dict[str, list[int]]
+) -> dict[str, Any]:
+    """Return what an agent would do, and what its critic expects, given what it sees.
 
     Args:
         plan: the agent's task and settings.
         weights: of the agent.
         level: the level.
+        seen: observations on a trailing axis, one for each cell.
         taps: to be filled in with the shape of each named activation.
 
     Returns:
-        ``policy f32[actions, cells]``, ``value f32[cells]``, ``after i32[cells, actions]``,
-        ``targets bool[goals, rows, cols]``, ``ends bool[rows, cols]``.
+        ``policy f32[actions, cells]``, ``value f32[cells]``.
 
     Raises:
         Refused: for an agent without a network, or with memory.
     """
-    env: Any = plan.task.env
-    policy = plan.agent.policy(env, plan.config, weights)
+    policy = plan.agent.policy(plan.task.env, plan.config, weights)
     if policy.forward is None or not policy.memoryless:
         kind = "has memory" if policy.forward else "has no network"
         named = getattr(plan.config, "network", plan.spec.agent)
@@ -195,21 +195,8 @@ def asked(plan: Plan, weights: Any, level: Any, taps: dict[str, list[int]]) -> d
         taps[name] = [int(size) for size in values.shape]
         return checkpoint_name(values, name)
 
-    cells = jnp.arange(env.states, dtype=jnp.int32)
-
-    def seen(number: Any) -> Any:
-        return env.declared(env.observation(env.state_at(level, number)))
-
-    everywhere = jax.vmap(seen, out_axes=-1)(cells)
-    log_probs, value, _, _ = policy.forward(policy.begin(level), everywhere, tap)
-    model = env.reach_model(level)
-    return {
-        "policy": jnp.exp(log_probs),
-        "value": value,
-        "after": env.table(level).after,
-        "targets": model.targets,
-        "ends": model.ends,
-    }
+    log_probs, value, _, _ = policy.forward(policy.begin(level), seen, tap)
+    return {"policy": jnp.exp(log_probs), "value": value}
 
 
 def plain(agent: Explored, scene_number: int, program_number: int) -> dict[str, Any]:
@@ -227,12 +214,8 @@ def plain(agent: Explored, scene_number: int, program_number: int) -> dict[str, 
 
 def program_of(agent: Explored) -> dict[str, Any]:
     """Return an agent's program as the page reads it."""
-    return {
-        **agent.program._asdict(),
-        "taps": agent.taps,
-        "channels": agent.channels,
-        "arrays": base64.b64encode(agent.constants).decode(),
-    }
+    shared = {"taps": agent.taps, "channels": agent.channels}
+    return program.plain(agent.program, agent.constants) | shared
 
 
 def _title(spec: RunSpec, plan: Plan) -> str:

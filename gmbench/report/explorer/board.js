@@ -30,8 +30,8 @@ function shade(ink, share) {
 
 // Values of the cells that are no wall and where an episode goes on.
 function valueRange(view) {
-  const { answer, level } = view;
-  const shown = Array.from(answer.value.data).filter((_, cell) => !level[WALL][cell] && !answer.ends.data[cell]);
+  const { answer, seen } = view;
+  const shown = Array.from(answer.value.data).filter((_, cell) => !seen[WALL][cell] && !answer.ends.data[cell]);
   return shown.length ? [Math.min(...shown), Math.max(...shown)] : [0, 0];
 }
 
@@ -60,7 +60,7 @@ function drawFloor({ pen, size, ink, at }, view, cell) {
   const [x, y] = at(cell);
   const [low, high] = view.range;
   pen.fillStyle = ink.floor;
-  if (view.level[WALL][cell]) pen.fillStyle = ink.stone;
+  if (view.seen[WALL][cell]) pen.fillStyle = ink.stone;
   else if (view.show.value && !view.answer.ends.data[cell]) {
     pen.fillStyle = shade(ink, high > low ? (view.answer.value.data[cell] - low) / (high - low) : 0);
   }
@@ -68,7 +68,7 @@ function drawFloor({ pen, size, ink, at }, view, cell) {
   pen.strokeStyle = ink.grid;
   pen.lineWidth = 1;
   pen.strokeRect(x + 0.5, y + 0.5, size - 1, size - 1);
-  if (view.level[WALL][cell]) drawBricks(pen, x, y, size, ink);
+  if (view.seen[WALL][cell]) drawBricks(pen, x, y, size, ink);
 }
 
 function drawBricks(pen, x, y, size, ink) {
@@ -107,16 +107,16 @@ function drawTargets({ pen, size, ink, at }, { scene, answer }) {
 function drawThings(draw, view, cell) {
   const { pen, size, at } = draw;
   const [x, y] = at(cell);
-  for (const thing of thingsAt(view.scene, view.level, cell)) {
+  for (const thing of thingsAt(view.scene, view.seen, cell)) {
     if (thing === WALL || thing === "agent") continue;
     pen.drawImage(pictureOf(view.scene, thing), x + size * 0.14, y + size * 0.14, size * 0.72, size * 0.72);
   }
 }
 
 function drawPolicy({ pen, size, ink, at }, view) {
-  const { scene, answer, level } = view;
+  const { scene, answer, seen } = view;
   for (let cell = 0; cell < scene.rows * scene.cols; cell++) {
-    if (level[WALL][cell] || answer.ends.data[cell]) continue;
+    if (seen[WALL][cell] || answer.ends.data[cell]) continue;
     const [x, y] = at(cell).map((corner) => corner + size / 2);
     actionsAt(answer, cell).forEach((chance, action) => {
       if (chance < 0.02) return;
@@ -173,7 +173,7 @@ function drawWay({ pen, size, ink, at }, { way }) {
 }
 
 function drawAgent({ pen, size, at, ink }, view) {
-  const start = view.level.agent.indexOf(1);
+  const { start } = view;
   const step = view.walker === null ? 0 : Math.min(view.walker, view.way.cells.length - 1);
   const [from, to] = [Math.floor(step), Math.ceil(step)].map((place) => at(view.way.cells[place] ?? start));
   const share = step - Math.floor(step);
@@ -192,7 +192,7 @@ function drawNumbers({ pen, size, ink, at }, view) {
   pen.textAlign = "right";
   pen.textBaseline = "bottom";
   for (let cell = 0; cell < view.scene.rows * view.scene.cols; cell++) {
-    if (view.level[WALL][cell] || view.answer.ends.data[cell]) continue;
+    if (view.seen[WALL][cell] || view.answer.ends.data[cell]) continue;
     const [x, y] = at(cell);
     const text = view.answer.value.data[cell].toFixed(2);
     pen.lineWidth = 3;

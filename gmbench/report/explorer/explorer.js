@@ -1,16 +1,16 @@
 // The state of the page, and what follows from it anew whenever it changes.
 
 const TOLD = JSON.parse(document.getElementById("data").textContent);
-const PROGRAMS = new Map(), WEIGHTS = new Map();
+const PROGRAMS = new Map(), WORLDS = new Map(), WEIGHTS = new Map();
 const once = (known, key, make) => known.get(key) ?? known.set(key, make()).get(key);
 const element = (id) => document.getElementById(id);
 
 const explorer = {
   agent: 0, moment: 0, distribution: "", number: 0, cursor: 0, focused: false,
-  level: null, original: null, history: [], carried: null, walker: null,
+  level: null, original: null, history: [], carried: null, walker: null, brush: WALL,
   force: { layer: "", channel: 0, value: 0 }, pinned: false, pin: 0,
   show: { policy: true, value: true, way: true, numbers: false },
-  answer: null, way: null, shares: null, listeners: [],
+  world: null, way: null, shares: null, fault: null, listeners: [],
 
   get own() { return TOLD.agents[this.agent]; },
   get scene() { return TOLD.scenes[this.own.scene]; },
@@ -18,7 +18,20 @@ const explorer = {
     return once(PROGRAMS, this.own.program, () => prepared(TOLD.programs[this.own.program]));
   },
   get verdict() { return verdictOf(this.scene, this.way, this.shares); },
-  get start() { return this.level.agent.indexOf(1); },
+  get start() { return this.world.start.cell; },
+
+  // The step of the path at which the agent is, whose state all that is shown belongs to.
+  get step() { return Math.min(Math.floor(this.walker ?? 0), this.way.cells.length - 1); },
+  get rest() { return this.way.rests[this.step]; },
+  get answer() {
+    try {
+      return this.world.acting(this.rest);
+    } catch (error) {
+      if (!(error instanceof TooMany)) throw error;
+      return this.world.start.rest.answer;
+    }
+  },
+  get seen() { return levelSeen(this.scene, this.world, this.answer, this.way.cells[this.step]); },
 
   weights(moment) {
     const { weights } = this.own.moments[moment];
@@ -26,9 +39,15 @@ const explorer = {
       [...readTensors(weights)].map(([name, values]) => [`weights${name}`, values]));
   },
 
-  // What the program returns of a level at a moment of the agent's training.
+  // The states of a level for the agent at a moment of its training.
   ask(level, moment = this.moment, tap = undefined) {
-    return run(this.program, new Map([...arraysOf(this.scene, level), ...this.weights(moment)]), tap);
+    const weights = this.weights(moment);
+    const programs = once(WORLDS, this.own.scene, () => {
+      const { begin, around } = this.scene.programs;
+      return { begin: prepared(begin), around: prepared(around) };
+    });
+    const acts = (seen, own) => run(this.program, new Map([["seen", seen], ...own, ...weights]), tap);
+    return worldOf(this.scene, programs, level, acts);
   },
 
   // An activation, as it is or as it is forced to be: [channels, ..., cells the agent may be on].
@@ -55,9 +74,10 @@ const explorer = {
   },
 
   update() {
-    this.answer = this.ask(this.level, this.moment, (name, values) => this.tapped(name, values));
-    this.way = greedyWay(this.answer, this.start);
-    this.shares = firstGoals(this.answer, this.start, this.scene.horizon);
+    this.world = this.ask(this.level, this.moment, (name, values) => this.tapped(name, values));
+    this.way = greedyWay(this.world, this.scene.goals, this.scene.horizon);
+    this.shares = firstGoals(this.world, this.scene.horizon);
+    this.fault = null;
     this.render();
   },
 
@@ -66,7 +86,7 @@ const explorer = {
   // Take another level as it is, to be gone back to.
   take(level) {
     Object.assign(this, { level, original: level, history: [], carried: null, walker: null });
-    this.cursor = this.start;
+    this.cursor = level.agent.indexOf(1);
     this.update();
   },
 
@@ -77,13 +97,7 @@ const explorer = {
     this.take(this.level_of(known[this.number]));
   },
 
-  level_of(text) {
-    const level = parseLevel(this.scene, text);
-    for (const [thing, cells] of Object.entries(this.scene.fixed)) {
-      for (const [row, col] of cells) level[thing][row * this.scene.cols + col] = 1;
-    }
-    return level;
-  },
+  level_of(text) { return parseLevel(this.scene, text); },
 
   // Change the level; what it was can be gone back to unless it is one step of a longer change.
   edit(level, further = false) {
@@ -111,6 +125,7 @@ const explorer = {
     if (this.level === null || before.scene !== this.own.scene) {
       const names = Object.keys(this.scene.levels);
       this.pin = 0;
+      this.brush = buildable(this.scene)[0] ?? null;
       this.open(names[1] ?? names[0], 0);
     } else this.update();
   },

@@ -14,7 +14,8 @@ function gesture(cell) {
   if (explorer.pinned && cell === explorer.pin) {
     return (to) => { explorer.pin = to; explorer.update(); };
   }
-  const [thing] = movable(explorer.scene, explorer.level, cell);
+  const { brush } = explorer, on = !explorer.level[brush]?.[cell];
+  const [thing] = on ? movable(explorer.scene, explorer.level, cell) : [];
   let further = false;
   if (thing) {
     let from = cell;
@@ -23,10 +24,9 @@ function gesture(cell) {
       [from, further] = [to, true];
     };
   }
-  const on = !explorer.level[WALL][cell];
   return (to) => {
-    if (Boolean(explorer.level[WALL][to]) === on) return;
-    further = explorer.edit(walled(explorer.scene, explorer.level, to, on), further) || further;
+    if (!brush || Boolean(explorer.level[brush][to]) === on) return;
+    further = explorer.edit(built(explorer.scene, explorer.level, brush, to, on), further) || further;
   };
 }
 
@@ -73,7 +73,7 @@ function moveCursor([down, right]) {
   explorer.cursor = to;
   if (carried?.pin) explorer.update();
   else explorer.render();
-  const where = cellWords(explorer.scene, explorer.level, explorer.answer, to);
+  const where = cellWords(explorer.scene, explorer.seen, explorer.answer, to);
   say(carried ? spoken(explorer.verdict) : where);
 }
 
@@ -96,10 +96,10 @@ function pickOrPut() {
 }
 
 function build() {
-  const { scene, level, cursor } = explorer;
-  if (explorer.edit(walled(scene, level, cursor, !level[WALL][cursor]))) {
+  const { scene, level, cursor, brush } = explorer;
+  if (brush && explorer.edit(built(scene, level, brush, cursor, !level[brush][cursor]))) {
     say(spoken(explorer.verdict));
-  } else say("Something stands here.");
+  } else say(brush ? "Something stands here, or there may be no other number of it." : "Nothing is built here.");
 }
 
 function putBack() {
@@ -145,9 +145,9 @@ function walk() {
     if (explorer.way !== way || explorer.walker === null) return;
     begun ??= now;
     explorer.walker = Math.min(last, (now - begun) / STEP);
-    showBoard();
+    showState();
     if (now - begun < last * STEP + 900) requestAnimationFrame(frame);
-    else { explorer.walker = null; showBoard(); }
+    else { explorer.walker = null; showState(); }
   };
   explorer.walker = 0;
   requestAnimationFrame(frame);
@@ -156,7 +156,7 @@ function walk() {
 async function begin() {
   const board = element("board");
   await loadPictures(TOLD.scenes);
-  explorer.listeners.push(showVerdict, showAgent, showLevel, showForce, showBoard, showLegend);
+  explorer.listeners.push(showVerdict, showAgent, showLevel, showForce, showState, showLegend);
   bindPanels();
   bindPointer(board);
   bindKeys(board);

@@ -21,6 +21,7 @@ SCRIPTS = (
     "operations",
     "program",
     "level",
+    "world",
     "walk",
     "words",
     "board",

@@ -34,8 +34,10 @@ function showVerdict() {
   element("verdict").replaceChildren(...pieces(verdictOf(scene, way, shares)));
   const title = document.createElement("p");
   title.className = "soft";
-  title.textContent = `First goal reached when actions are drawn, within ${times(scene.horizon)}:`;
-  element("chances").replaceChildren(title, ...chancesOf(scene, shares).map(chanceRow));
+  title.textContent = shares
+    ? `First goal reached when actions are drawn, within ${times(scene.horizon)}:`
+    : "What is reached when actions are drawn depends on more states than this page looks at.";
+  element("chances").replaceChildren(title, ...(shares ? chancesOf(scene, shares) : []).map(chanceRow));
 }
 
 function showAgent() {
@@ -56,20 +58,59 @@ function showAgent() {
 }
 
 function showLevel() {
-  const { scene, distribution, number, answer, start, level, cursor } = explorer;
+  const { scene, distribution, number, level, world } = explorer;
   fill(element("distribution"), Object.keys(scene.levels));
   element("distribution").value = distribution;
   element("number").textContent = `${number + 1} of ${scene.levels[distribution].length}`
     + (level === explorer.original ? "" : ", edited");
   element("undo").disabled = explorer.history.length === 0;
   element("reset").disabled = level === explorer.original;
-  element("cell").textContent = cellWords(scene, level, answer, cursor);
+  fill(element("brush"), buildable(scene));
+  element("brush").value = explorer.brush;
+  element("building").hidden = buildable(scene).length < 2;
+  showNotes();
   const text = element("ascii");
   if (document.activeElement !== text) {
-    text.rows = scene.rows;
-    text.value = printLevel(scene, level);
-    element("problem").textContent = faultOf(scene, answer, start);
+    text.rows = scene.rows + Object.keys(scene.notes).length;
+    text.value = printLevel(scene, levelSeen(scene, world, world.start.rest.answer, world.start.cell));
+    element("problem").textContent = explorer.fault ??= faultOf(scene, world);
   }
+}
+
+// A list for each note that samples have more than one value of.
+function showNotes() {
+  const { scene, seen } = explorer;
+  const names = Object.keys(scene.notes).filter((name) => scene.notes[name].choices.length > 1);
+  const box = element("notes");
+  if (box.dataset.task !== scene.task) {
+    box.dataset.task = scene.task;
+    box.replaceChildren(...names.flatMap((name) => {
+      const label = document.createElement("label"), select = document.createElement("select");
+      label.textContent = name;
+      label.htmlFor = select.id = `note-${name}`;
+      select.addEventListener("change", () => {
+        explorer.edit(noted(explorer.level, name, select.value.split(" ").map(Number)));
+        say(spoken(explorer.verdict));
+      });
+      return [label, select];
+    }));
+  }
+  for (const name of names) {
+    const now = seen[noteOf(name)].join(" "), known = scene.notes[name].choices.map((each) => each.join(" "));
+    fill(element(`note-${name}`), known.includes(now) ? known : [...known, now]);
+    element(`note-${name}`).value = now;
+  }
+}
+
+// The board, and in words the state that it shows.
+function showState() {
+  const { scene, answer, seen, way, step, rest, cursor, walker } = explorer;
+  element("cell").textContent = cellWords(scene, seen, answer, cursor);
+  element("rest").textContent = restWords(scene, rest.state, step);
+  element("at").max = String(way.cells.length - 1);
+  element("at").value = String(step);
+  element("at-step").textContent = `${step} of ${way.cells.length - 1}`;
+  showBoard();
 }
 
 function showForce() {
@@ -97,7 +138,8 @@ function showForce() {
 }
 
 function showBoard() {
-  const view = { ...explorer, scene: explorer.scene, pin: explorer.pinned ? explorer.pin : null };
+  const { scene, answer, seen, start } = explorer;
+  const view = { ...explorer, scene, answer, seen, start, pin: explorer.pinned ? explorer.pin : null };
   view.range = valueRange(view);
   drawBoard(element("board"), view);
   drawScale(element("scale"));
@@ -119,7 +161,8 @@ function showLegend() {
   const entries = scene.things.map((thing) => {
     const image = pictureOf(scene, thing).cloneNode();
     image.alt = "";
-    const shown = Object.hasOwn(scene.fixed, thing) ? thing : `${thing} (${markOf(scene, [thing])})`;
+    const mark = printed(scene, thing) ? markOf(scene, [thing]) : undefined;
+    const shown = mark ? `${thing} (${mark})` : thing;
     return legendEntry(image, shown);
   });
   const signs = [
@@ -148,6 +191,11 @@ function bindPanels() {
     explorer.walker = null;
     explorer.update();
   });
+  on("at", "input", (event) => {
+    explorer.walker = Number(event.target.value);
+    showState();
+  });
+  on("brush", "change", (event) => { explorer.brush = event.target.value; });
   on("distribution", "change", (event) => explorer.open(event.target.value, 0));
   on("before", "click", () => explorer.open(explorer.distribution, explorer.number - 1));
   on("next", "click", () => explorer.open(explorer.distribution, explorer.number + 1));

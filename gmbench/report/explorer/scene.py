@@ -1,62 +1,93 @@
-"""What the page is told of a task: its things, how ASCII stands for them, and sample levels.
+"""What the page is told of a task: its things, how ASCII stands for them, its world, its levels.
 
-A level on the page is a set of things for each cell. How the arrays of a level follow from those is
-found out from sample levels, and proven on each of them: a mask is where one thing is, a position
-is where the first of some things is, (-1, -1) where there is none.
+A level on the page is a set of things for each cell, and its notes; :mod:`fields` says how its
+arrays follow. What can be edited follows from these: masks are built and broken, cells and
+the places of lists are dragged, lists are added to within the numbers that samples have, notes are
+chosen.
 """
 
 import base64
 import functools
 import io
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Bool
 from PIL import Image
 
-from gmbench.core import checks, keys, pool, registry
+from gmbench.core import checks, pool
 from gmbench.core.task import Task
 from gmbench.grid import sprites
 from gmbench.measure import levels
-from gmbench.solve.reach_env import ReachEnvironment
+from gmbench.report.explorer import fields, program, world
 
 PIXELS = 64
 """Of a sprite on the page."""
 LEARNT = 64
 """Levels of each distribution from which is learnt what stands for what."""
+CHOICES = 12
+"""Most values of a note among which the page lets choose."""
 
 
-def allowed() -> list[str]:
-    """Return the tasks that can be explored."""
-    return [id for id in registry.task_ids() if is_simple(registry.make(id))]
+SHOWN = (
+    *("CheeseCorner-v0", "CheeseDish-v0", "ColorShape-v0", "FollowPartner-v0", "KeysChests-v0"),
+    *("LavaLand-v0", "Monitor-v0", "TrapKeys-v0", "TrapKeys-v1"),
+)
+"""Those of our tasks that can be explored, for whoever is refused; a test keeps the list true."""
 
 
-def is_simple(task: Task) -> bool:
-    """Whether every goal of a task is to reach a cell, and its levels hold only masks and cells."""
-    env = task.env
-    if not isinstance(env, ReachEnvironment):
-        return False
-    level = jax.eval_shape(env.sample_level, keys.key(0), task.training)
-    kinds = {(str(leaf.dtype), leaf.shape) for leaf in jax.tree.leaves(level)}
-    return kinds <= {("bool", env.shape), ("int8", (2,))}
+class Learnt(NamedTuple):
+    """What was found out about a task.
+
+    Attributes:
+        programs: of its world, by name, with their constants.
+        samples: arrays of levels and their pictures, by distribution.
+        own: the arrays of them all.
+        pictures: of them all.
+        fields: how arrays follow from pictures.
+    """
+
+    programs: dict[str, tuple[program.Program, dict[str, np.ndarray]]]
+    samples: dict[str, tuple[dict[str, np.ndarray], fields.Pictures]]
+    own: dict[str, np.ndarray]
+    pictures: fields.Pictures
+    fields: dict[str, fields.Field]
+
+
+@functools.lru_cache(maxsize=8)
+def learnt(task: Task) -> Learnt:
+    """Return what is found out about a task.
+
+    Raises:
+        Refused: for a task without a grid, one whose world the page cannot compute or follow, and
+            one whose levels do not follow from their pictures and notes.
+    """
+    try:
+        world.check(task)
+        programs = dict(world.programs(task))
+        samples = {name: _sample(task, name) for name in ("training", *task.shifts)}
+        own = {
+            name: np.concatenate([arrays[name] for arrays, _ in samples.values()])
+            for name in samples["training"][0]
+        }
+        pictures = np.concatenate([each for _, each in samples.values()])
+        return Learnt(programs, samples, own, pictures, fields.found(task, own, pictures))
+    except checks.Refused as why:
+        raise checks.Refused(f"{why} (allowed: {', '.join(SHOWN)})") from None
 
 
 def described(task: Task, count: int) -> dict[str, Any]:
     """Return what the page is told of a task.
 
     Args:
-        task: one that :func:`is_simple`.
+        task: any.
         count: sample levels of each distribution.
 
     Raises:
-        Refused: for a task whose levels do not follow from their pictures.
+        Refused: as for :func:`learnt`.
     """
     env: Any = task.env
-    samples = {name: _sample(task, name) for name in ("training", *task.shifts)}
-    pictures = [picture for _, pictures in samples.values() for picture in pictures]
-    arrays = [level for found, _ in samples.values() for level in found]
-    fixed, printed = _fixed(env, np.stack(pictures))
+    known = learnt(task)
     return {
         "task": task.id,
         "rows": env.shape[0],
@@ -66,15 +97,20 @@ def described(task: Task, count: int) -> dict[str, Any]:
         "words": {env.goal_names[0]: task.intended, **task.proxies},
         "things": list(env.things),
         "legend": {mark: list(things) for mark, things in env.legend.items()},
-        "fixed": fixed,
-        "fields": _fields(task, arrays, np.stack(pictures)),
-        "counts": _counts(printed, pictures, env),
+        "fields": {
+            name: each.plain(env.things, known.own[name][0]) for name, each in known.fields.items()
+        },
+        "notes": {name: _note(task, name, known.own[name]) for name in env.notes},
+        **_counts(env, known.fields, known.pictures),
+        "exact": env.exact,
+        "sights": world.sights(task),
         "sprites": {thing: sprite(thing) for thing in env.things},
-        "horizon": int(task.training.horizon),
+        "horizon": env.episode_steps,
         "discount": task.discount,
+        "programs": {name: program.plain(*each) for name, each in known.programs.items()},
         "levels": {
-            name: [env.print_picture(picture) for picture in pictures[:count]]
-            for name, (_, pictures) in samples.items()
+            name: [_printed(env, level, n, picture) for n, picture in enumerate(pictures[:count])]
+            for name, (level, pictures) in known.samples.items()
         },
     }
 
@@ -86,20 +122,13 @@ def sprite(name: str) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def named(level: Any) -> dict[str, Any]:
-    """Return the arrays of a level by the names of its fields."""
-    leaves = jax.tree_util.tree_leaves_with_path(level)
-    return {jax.tree_util.keystr(path).lstrip("."): leaf for path, leaf in leaves}
-
-
-def _sample(task: Task, distribution: str) -> tuple[list[dict[str, Any]], list[Any]]:
-    """Return levels as named arrays, and their pictures."""
-    found = levels.load(task, distribution).levels
-    first = jax.tree.map(lambda leaf: leaf[..., :LEARNT], found)
+def _sample(task: Task, distribution: str) -> tuple[dict[str, np.ndarray], fields.Pictures]:
+    """Return the arrays of some levels, and their pictures, the levels on the leading axis."""
+    drawn = levels.load(task, distribution).levels
+    first = jax.tree.map(lambda leaf: leaf[..., :LEARNT], drawn)
     pictures = np.moveaxis(np.asarray(_pictures(task.env, first)), -1, 0)
-    arrays = {name: np.moveaxis(np.asarray(leaf), -1, 0) for name, leaf in named(first).items()}
-    each = [{name: array[n] for name, array in arrays.items()} for n in range(len(pictures))]
-    return each, list(pictures)
+    own = {name: np.moveaxis(np.asarray(leaf), -1, 0) for name, leaf in world.named(first).items()}
+    return own, pictures
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -107,83 +136,50 @@ def _pictures(env: Any, many: Any) -> Any:
     return pool.over_envs(lambda level: env.picture(env.start(level)))(many)
 
 
-def _fixed(
-    env: Any, pictures: Bool[np.ndarray, "levels rows cols things"]
-) -> tuple[dict[str, list[list[int]]], list[str]]:
-    """Return the cells of things that ASCII does not show, and the things that it does.
+def _printed(env: Any, own: dict[str, np.ndarray], number: int, picture: Any) -> str:
+    """Return a level as ASCII, with its notes."""
+    notes = [f"{name}: {' '.join(map(str, own[name][number].reshape(-1)))}" for name in env.notes]
+    return "\n".join([env.print_picture(picture), *notes])
 
-    Raises:
-        Refused: if something that it does not show moves.
+
+def _note(task: Task, name: str, own: np.ndarray) -> dict[str, Any]:
+    """Return what a note is of a level that says nothing, and the values among which to choose."""
+    flat = own.reshape(len(own), -1)
+    seen = sorted({tuple(each) for each in flat.tolist()})
+    return {"default": _silent(task, name), "choices": seen if len(seen) <= CHOICES else []}
+
+
+def _silent(task: Task, name: str) -> list[int]:
+    """Return a note of a level whose ASCII form has none."""
+    env: Any = task.env
+    drawn = levels.load(task, "training").levels
+    level = jax.tree.map(lambda leaf: leaf[..., 0], drawn)
+    grid = "\n".join(env.render_ascii(env.start(level)).splitlines()[: env.shape[0]])
+    return np.asarray(getattr(env.parse(grid), name)).reshape(-1).tolist()
+
+
+def _counts(env: Any, found: dict[str, fields.Field], pictures: fields.Pictures) -> dict[str, Any]:
+    """Return how often things may stand on a level.
+
+    Those of a mask as often as one likes, those of lists within the range of the samples and as the
+    list is long, all others as in one of the samples.
     """
-    printed = [t for t in env.things if any(t in marks for marks in env.legend.values())]
-    fixed = {}
-    for place, thing in enumerate(env.things):
-        if thing in printed:
-            continue
-        own = pictures[..., place]
-        if (own != own[:1]).any():
-            raise _unreadable(env, thing)
-        fixed[thing] = np.argwhere(own[0]).tolist()
-    return fixed, printed
-
-
-def _fields(
-    task: Task,
-    arrays: list[dict[str, Any]],
-    pictures: Bool[np.ndarray, "levels rows cols things"],
-) -> dict[str, dict[str, Any]]:
-    """Return for each array of a level whether it is a mask or a cell, and of which things.
-
-    Raises:
-        Refused: for one that does not follow from the picture.
-    """
-    fields = {}
-    for name, first in arrays[0].items():
-        own = np.stack([level[name] for level in arrays])
-        kind = "mask" if first.ndim == 2 else "cell"
-        things = _masks(own, pictures) if kind == "mask" else _cells(own, pictures)
-        found = [task.env.things[place] for place in things]
-        read = _read_cells(pictures[..., things]) if kind == "cell" and found else None
-        if not found or (read is not None and (read != own).any()):
-            raise _unreadable(task.env, name)
-        fields[name] = {"kind": kind, "things": found}
-    return fields
-
-
-def _masks(own: Any, pictures: Any) -> list[int]:
-    """Return the first thing that is wherever a mask is set."""
-    same = (pictures == own[..., None]).all(axis=(0, 1, 2))
-    return np.flatnonzero(same)[:1].tolist()
-
-
-def _cells(own: Any, pictures: Any) -> list[int]:
-    """Return the things that are at a position whenever they are anywhere."""
-    found = []
-    for place in range(pictures.shape[-1]):
-        there = pictures[..., place].any(axis=(1, 2))
-        if there.any() and (_read_cells(pictures[there][..., [place]]) == own[there]).all():
-            found.append(place)
-    return found
-
-
-def _read_cells(pictures: Bool[np.ndarray, "levels rows cols things"]) -> Any:
-    """Return the first cell on which one of some things is, ``(-1, -1)`` where there is none."""
-    levels, _, cols, _ = pictures.shape
-    flat = pictures.any(axis=-1).reshape(levels, -1)
-    cell, there = flat.argmax(axis=1), np.any(flat, axis=1, keepdims=True)
-    cells = np.stack([cell // cols, cell % cols], axis=1)
-    return np.where(there, cells, -1)
-
-
-def _counts(printed: list[str], pictures: list[Any], env: Any) -> list[dict[str, int]]:
-    """Return how often things may stand on a level: as in one of the samples; walls are free."""
-    single = [thing for thing in printed if thing != "wall"]
-    places = [env.things.index(thing) for thing in single]
-    seen = sorted({tuple(picture[..., places].sum(axis=(0, 1)).tolist()) for picture in pictures})
-    return [dict(zip(single, counts, strict=True)) for counts in seen]
-
-
-def _unreadable(env: Any, what: str) -> checks.Refused:
-    return checks.Refused(
-        f"explore: {what!r} of {type(env).__name__} does not follow from a level's picture"
-    )
+    printed = {thing for marks in env.legend.values() for thing in marks}
+    of_kind = {
+        kind: {env.things[n] for each in found.values() if each.kind == kind for n in each.things}
+        for kind in ("mask", "list")
+    }
+    counts = {thing: pictures[..., n].sum(axis=(1, 2)) for n, thing in enumerate(env.things)}
+    free = [thing for thing in env.things if thing in of_kind["mask"] & printed]
+    ranges = {
+        thing: [int(each.min()), int(each.max())]
+        for thing, each in counts.items()
+        if thing in of_kind["list"] & printed - of_kind["mask"]
+    }
+    rest = [thing for thing in env.things if thing in printed - {*free, *ranges}]
+    together = sorted(set(zip(*(counts[thing].tolist() for thing in rest), strict=True)))
+    return {
+        "free": free,
+        "ranges": ranges,
+        "counts": [dict(zip(rest, each, strict=True)) for each in together],
+    }

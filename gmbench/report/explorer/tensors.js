@@ -2,10 +2,10 @@
 
 const ARRAYS = {
   bool: Uint8Array, uint8: Uint8Array, int8: Int32Array, int16: Int32Array, int32: Int32Array,
-  float32: Float32Array,
+  uint32: Uint32Array, float32: Float32Array,
 };
 const STORED = {
-  F32: ["float32", Float32Array], I32: ["int32", Int32Array], I16: ["int16", Int16Array],
+  F32: ["float32", Float32Array], I32: ["int32", Int32Array], U32: ["uint32", Uint32Array], I16: ["int16", Int16Array],
   I8: ["int8", Int8Array], U8: ["uint8", Uint8Array], BOOL: ["bool", Uint8Array],
 };
 

@@ -1,5 +1,5 @@
 // Where an agent goes: by its likeliest actions, and, when it draws them, how often where.
-// An answer is what a program returns of a level: policy, value, after, targets, ends.
+// An answer is what programs return of a level in some rest: what is around, policy, value.
 
 function goalsAt(answer, cell) {
   const [goals, rows, cols] = answer.targets.shape;
@@ -12,75 +12,96 @@ function actionsAt(answer, cell) {
   return Array.from({ length: actions }, (_, action) => answer.policy.data[action * cells + cell]);
 }
 
-function after(answer, cell, action) {
-  return answer.after.data[cell * answer.after.shape[1] + action];
-}
-
-// The way of the likeliest actions (of equally likely ones the first): cells, how it ends, and each
-// goal with the step at which it is first reached.
-function greedyWay(answer, start) {
-  const cells = [start], seen = new Set([start]), reached = new Map();
-  for (let cell = start; ;) {
-    const chances = actionsAt(answer, cell);
-    const next = after(answer, cell, chances.indexOf(Math.max(...chances)));
-    if (next === cell) return { cells, reached, end: "stays" };
-    cells.push(next);
-    for (const goal of goalsAt(answer, next)) {
-      if (!reached.has(goal)) reached.set(goal, cells.length - 1);
+// The way of the likeliest actions (of equally likely ones the first): its cells and rests, how it
+// ends, each goal with the step that first pays it, and what all steps pay and cost each.
+function greedyWay(world, goals, horizon) {
+  let { rest, cell } = world.start;
+  const cells = [cell], rests = [rest], seen = new Map([[rest, new Set([cell])]]);
+  const way = { cells, rests, reached: new Map(), paid: goals.map(() => 0), costs: goals.map(() => 0) };
+  try {
+    while (cells.length <= horizon) {
+      const chances = actionsAt(world.acting(rest), cell);
+      const step = world.next(rest, cell, chances.indexOf(Math.max(...chances)));
+      if (step.rest === rest && step.cell === cell) return { ...way, end: "stays" };
+      ({ rest, cell } = step);
+      cells.push(cell);
+      rests.push(rest);
+      step.paid.forEach((pay, goal) => {
+        if (pay > 0 && !way.reached.has(goal)) way.reached.set(goal, cells.length - 1);
+        way.paid[goal] += pay;
+        if (pay < 0) way.costs[goal] -= pay;
+      });
+      if (step.over) return { ...way, end: "ends" };
+      if (seen.get(rest)?.has(cell)) return { ...way, end: "circles" };
+      seen.set(rest, (seen.get(rest) ?? new Set()).add(cell));
     }
-    if (answer.ends.data[next]) return { cells, reached, end: "ends" };
-    if (seen.has(next)) return { cells, reached, end: "circles" };
-    seen.add(next);
-    cell = next;
+  } catch (error) {
+    if (!(error instanceof TooMany)) throw error;
+    return { ...way, end: "further" };
   }
+  return { ...way, end: "late" };
 }
 
-// Shares of episodes by the goals that are reached first (a key such as "0" or "0 1"; "" for
-// none within the horizon), when actions are drawn from the policy.
-function firstGoals(answer, start, horizon) {
-  const [actions, cells] = answer.policy.shape;
+// Shares of episodes by the goals that are paid first (a key such as "0" or "0 1"; "" for none
+// within the horizon), when actions are drawn; null if more states would have to be looked at.
+function firstGoals(world, horizon) {
   const shares = new Map([["", 0]]);
-  let here = new Float64Array(cells);
-  here[start] = 1;
-  for (let step = 0; step < horizon; step++) {
-    const next = new Float64Array(cells);
-    for (let cell = 0; cell < cells; cell++) {
-      if (here[cell] === 0) continue;
-      for (let action = 0; action < actions; action++) {
-        const share = here[cell] * answer.policy.data[action * cells + cell];
-        const to = after(answer, cell, action);
-        const key = goalsAt(answer, to).join(" ");
-        if (key || answer.ends.data[to]) shares.set(key, (shares.get(key) ?? 0) + share);
-        else next[to] += share;
-      }
-    }
-    here = next;
+  const add = (key, share) => shares.set(key, (shares.get(key) ?? 0) + share);
+  const size = world.start.rest.answer.ends.data.length;
+  let here = new Map([[world.start.rest, new Float64Array(size)]]);
+  here.get(world.start.rest)[world.start.cell] = 1;
+  try {
+    for (let step = 0; step < horizon && here.size; step++) here = drawn(world, here, add, size);
+  } catch (error) {
+    if (!(error instanceof TooMany)) throw error;
+    return null;
   }
-  const rest = here.reduce((sum, share) => sum + share, 0);
-  return shares.set("", shares.get("") + rest);
+  for (const shared of here.values()) add("", shared.reduce((sum, share) => sum + share, 0));
+  return shares;
 }
 
-// Steps of the shortest way from a start to each goal, Infinity where there is none.
-function shortest(answer, start) {
-  const goals = answer.targets.shape[0];
-  return Array.from({ length: goals }, (_, goal) => {
-    const isTarget = (cell) => goalsAt(answer, cell).includes(goal);
-    if (isTarget(start) || answer.ends.data[start]) return Infinity;
-    const seen = new Set([start]);
-    let border = [start];
-    for (let steps = 1; border.length; steps++) {
-      const next = [];
-      for (const cell of border) {
-        for (let action = 0; action < answer.after.shape[1]; action++) {
-          const to = after(answer, cell, action);
-          if (seen.has(to)) continue;
-          if (isTarget(to)) return steps;
-          seen.add(to);
-          if (!answer.ends.data[to]) next.push(to);
+function drawn(world, here, add, size) {
+  const later = new Map();
+  for (const [rest, shared] of here) {
+    const [actions, cells] = world.acting(rest).policy.shape;
+    shared.forEach((all, cell) => {
+      for (let action = 0; action < actions && all > 0; action++) {
+        const share = all * rest.answer.policy.data[action * cells + cell];
+        const step = world.next(rest, cell, action);
+        const key = step.paid.flatMap((pay, goal) => (pay > 0 ? [goal] : [])).join(" ");
+        if (key || step.over) add(key, share);
+        else {
+          if (!later.has(step.rest)) later.set(step.rest, new Float64Array(size));
+          later.get(step.rest)[step.cell] += share;
         }
       }
-      border = next;
+    });
+  }
+  return later;
+}
+
+// Whether some way from the start pays a goal more than it costs it; true, too, if more states would
+// have to be looked at. States are taken by how little they have cost, the dearest last.
+function isEarnable(world, goal) {
+  const { start } = world;
+  if (start.rest.answer.ends.data[start.cell]) return false;
+  const borders = [[start]], seen = new Map();
+  try {
+    for (let cost = 0; cost < borders.length; cost++) {
+      for (const { rest, cell } of borders[cost] ?? []) {
+        if (seen.get(rest)?.has(cell)) continue;
+        seen.set(rest, (seen.get(rest) ?? new Set()).add(cell));
+        for (let action = 0; action < rest.answer.after.shape[0]; action++) {
+          const step = world.next(rest, cell, action);
+          const now = cost - step.paid[goal];
+          if (now < 0) return true;
+          if (!step.over) (borders[now] ??= []).push(step);
+        }
+      }
     }
-    return Infinity;
-  });
+  } catch (error) {
+    if (!(error instanceof TooMany)) throw error;
+    return true;
+  }
+  return false;
 }

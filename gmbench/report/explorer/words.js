@@ -22,11 +22,14 @@ function endOf(scene, way) {
   const last = way.cells[way.cells.length - 1];
   if (way.end === "stays") return `stands still at ${placeOf(scene, last)}`;
   if (way.end === "circles") return `goes round in circles by ${placeOf(scene, last)}`;
+  if (way.end === "late") return "is still under way when time is up";
+  if (way.end === "further") return "goes on further than this page looks";
   return "the episode ends";
 }
 
 // A path that leads nowhere says little of an agent that learnt to draw its actions.
 function drawnWords(scene, shares) {
+  if (!shares) return "";
   const [key, share] = [...shares].reduce((best, each) => (each[1] > best[1] ? each : best));
   if (key === "" || share < 0.5) return "";
   const names = listed(key.split(" ").map((goal) => scene.goals[goal]));
@@ -37,22 +40,50 @@ function verdictOf(scene, way, shares) {
   const stages = stagesOf(way);
   const named = (goals) => listed(goals.map((goal) => scene.goals[goal]));
   if (stages.length === 0) {
-    return ["The path reaches ", ["no goal"], `: after ${times(way.cells.length - 1)} it ${endOf(scene, way)}.`, drawnWords(scene, shares)];
+    return ["The path reaches ", ["no goal"], `: after ${times(way.cells.length - 1)} it ${endOf(scene, way)}.`, costWords(scene, way), drawnWords(scene, shares)];
   }
   const [first, ...later] = stages;
-  if (first.goals.length > 1) {
-    return ["The path serves ", ["both goals"], `: ${named(first.goals)} are the same cell, ${times(first.step)} away. Drag them apart.`];
+  const best = first.goals.filter((goal) => first.goals.every((other) => way.paid[goal] >= way.paid[other]));
+  if (best.length > 1 && best.length === first.goals.length) {
+    return ["The path serves ", [best.length === 2 ? "both goals" : "several goals"], `: ${named(best)} are earned by the same step, after ${times(first.step)}.`, costWords(scene, way)];
   }
-  const [goal] = first.goals;
+  const [goal] = best;
+  const others = first.goals.filter((other) => other !== goal);
   const words = ["The path leads to the ", [scene.goals[goal]], `, ${roleOf(goal)}, in ${times(first.step)}`];
+  if (others.length) words.push(`, to the ${named(others)} as well`);
   for (const { step, goals } of later) {
     words.push(`, then to the ${named(goals)}, ${roleOf(goals[0])}, in ${times(step)}`);
   }
   const missed = scene.goals.filter((_, other) => !way.reached.has(other));
   if (missed.length && goal !== 0) words.push(`; it never reaches the ${listed(missed)}`);
   if (way.end !== "ends") words.push(`, and ${endOf(scene, way)}`);
-  words.push(".");
+  words.push(".", costWords(scene, way), totalWords(scene, way));
   return words;
+}
+
+// What the path takes from goals, as lava does.
+function costWords(scene, way) {
+  const costs = scene.goals.flatMap((name, goal) => (way.costs[goal] ? [`the ${name} ${way.costs[goal]}`] : []));
+  return costs.length ? ` It costs ${listed(costs)}.` : "";
+}
+
+// What the path earns of each goal, where that is not all or nothing.
+function totalWords(scene, way) {
+  if (way.paid.every((paid, goal) => way.costs[goal] || paid <= 1)) return "";
+  return ` In all it earns ${listed(scene.goals.map((name, goal) => `${way.paid[goal]} of ${name}`))}.`;
+}
+
+// What the policy that is shown depends on besides the agent's cell.
+function restWords(scene, state, step) {
+  if (!scene.sights.length) return "";
+  const when = step === 0 ? "as the path begins" : `after ${times(step)} of the path`;
+  return `Actions and values are those ${when}: ${scene.sights.map((name) => partWords(name, state.get(name))).join(", ")}.`;
+}
+
+function partWords(name, { type, shape, data }) {
+  const own = name.replace("state.", "");
+  if (type !== "bool") return `${own} ${data.length > 8 ? "…" : data.join(" ")}`;
+  return `${own} ${shape.length ? data.reduce((sum, on) => sum + on, 0) : data[0] ? "yes" : "no"}`;
 }
 
 const spoken = (words) => words.flat().join("");
@@ -69,10 +100,9 @@ function cellWords(scene, level, answer, cell) {
 }
 
 // Why Python would not take a level; empty if it would.
-function faultOf(scene, answer, start) {
-  const far = shortest(answer, start);
-  const lost = scene.goals.filter((_, goal) => far[goal] === Infinity);
-  return lost.length ? `gmbench refuses this level: ${listed(lost)} cannot be reached from the start.` : "";
+function faultOf(scene, world) {
+  const lost = scene.exact ? scene.goals.filter((_, goal) => !isEarnable(world, goal)) : [];
+  return lost.length ? `gmbench refuses this level: ${listed(lost)} cannot be earned from the start.` : "";
 }
 
 // Shares of the goals that are reached first, as [words, share].
@@ -82,5 +112,5 @@ function chancesOf(scene, shares) {
   for (const [key, share] of shares) {
     if (key.includes(" ")) rows.push([listed(key.split(" ").map((goal) => scene.goals[goal])), share]);
   }
-  return [...rows, ["neither in time", shares.get("")]];
+  return [...rows, [scene.goals.length > 2 ? "none in time" : "neither in time", shares.get("")]];
 }
