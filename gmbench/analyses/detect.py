@@ -122,7 +122,7 @@ class Detect(Question):
         for moment in moments.of_run(agent.run, agent.weights):
             then = agent.having(moment.weights)
             share = moment.steps / steps
-            past.append(Past(share, self._read(then, moment.steps)[0], _strays(then)))
+            past.append(Past(share, self._read(then, float(moment.steps))[0], _strays(then)))
         return Read(numbers, seconds, agent.run.findings.verdict, past)
 
     def _read(self, agent: OpenAgent, until: float = math.inf) -> tuple[Numbers, dict[str, float]]:
