@@ -16,6 +16,8 @@ from sphinx.transforms import SphinxTransform
 
 from gmbench.cli import manual
 
+ROOT = Path(__file__).parents[1]
+
 project = "gmbench"
 author = project_copyright = "The gmbench authors"
 release = version = metadata.version("gmbench")
@@ -36,7 +38,15 @@ exclude_patterns = [".*", "docs/_build", "docs/conf.py", "docs/examples", "runs"
 # ---- pages: Markdown as it lies in the repository, notebooks as they are stored ------------------
 
 myst_heading_anchors = 4
-nb_execution_mode = "off"  # `make nightly` executes them
+EXECUTED = "first_steps"
+"""The quickest: a minute on two idle cores. `make nightly` executes all, whose outputs differ."""
+nb_execution_mode = "cache"  # in docs/_build: once, until the notebook changes
+nb_execution_excludepatterns = [
+    str(path.relative_to(ROOT)) for path in ROOT.glob("notebooks/*.py") if path.stem != EXECUTED
+]
+nb_execution_timeout = 900
+nb_execution_raise_on_error = True
+nb_mime_priority_overrides = [("html", "image/gif", 0)]
 nb_custom_formats = {".py": ["jupytext.reads", {"fmt": "py:percent"}]}
 
 # ---- the interface, from its docstrings ----------------------------------------------------------

@@ -1,5 +1,6 @@
 """What the pages say is there is there: files, headings, commands, names in code."""
 
+import functools
 import re
 import shlex
 import subprocess
@@ -12,6 +13,7 @@ import jupytext
 import pytest
 
 from gmbench import cli
+from gmbench.cli import manual
 from gmbench.runs import machine
 
 ROOT = Path(__file__).parents[1]
@@ -21,6 +23,7 @@ PAGES = sorted(
     for path in ROOT.glob(pattern)
 )
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+SHELLS = ("console", "bash", "sh")
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -92,13 +95,37 @@ def test_every_page_has_a_place_on_the_site():
 # ---- code ----------------------------------------------------------------------------------------
 
 
+def lines(page):
+    """What a page's console blocks would have a shell do: lists of words."""
+    for code in (code for shell in SHELLS for code in blocks(page, shell)):
+        for line in code.replace("\\\n", " ").splitlines():
+            yield shlex.split(line.partition(" # ")[0].lstrip("$ "))
+
+
+def without_imports(words):
+    """A call without the files that it imports, which readers are yet to write."""
+    left = list(words)
+    while cli.IMPORT in left:
+        place = left.index(cli.IMPORT)
+        del left[place : place + 2]
+    return left
+
+
 def commands(page):
     """The calls of gmbench in a page's console blocks, as lists of words."""
-    for code in blocks(page, "console"):
-        for line in code.replace("\\\n", " ").splitlines():
-            words = shlex.split(line.partition(" # ")[0].lstrip("$ "))
-            if words[:1] == ["gmbench"]:
-                yield words[1 : words.index(">") if ">" in words else None]
+    for words in lines(page):
+        words = without_imports(words[: words.index(">") if ">" in words else None])
+        if Path(words[0] if words else "").name == "gmbench":
+            yield words[1:]
+
+
+def mentioned(page):
+    """The calls of gmbench and make within a page's sentences, as lists of words."""
+    text = FENCE.sub("", text_of(page))
+    for code in re.findall(r"`([^`]+)`", text):
+        words = code.split()
+        if len(words) > 1 and words[0] in ("gmbench", "make"):
+            yield words
 
 
 @pytest.fixture
@@ -127,6 +154,43 @@ def test_commands_are_found():
     readme = list(commands(ROOT / "README.md"))
     assert ["explore", "runs", "--out", "page.html"] in readme
     assert len({page for page in PAGES if list(commands(page))}) > 5
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_what_sentences_call_is_there(page, options):
+    """Commands and their options; what they are given may be a stand-in, as in `gmbench eval RUN`.
+
+    The changelog also names what was.
+    """
+    called = [] if page.name == "CHANGELOG.md" else [*mentioned(page), *lines(page)]
+    for program, name, *rest in filter(lambda words: len(words) > 1, map(without_imports, called)):
+        if program == "make" and not re.search("[./]", name):
+            assert name in TARGETS
+        elif program == "gmbench" and name not in STAND_INS:
+            known = options("" if name.startswith("-") else name)
+            asked = {each for each in (name, *rest) if each.startswith("--")}
+            assert asked <= known | {"--version"}, (name, asked - known)
+        elif program.endswith("python") and name.endswith(".py") and "/" in name:
+            assert (ROOT / name).is_file(), name
+
+
+STAND_INS = {"COMMAND", "help", "worst-levels", "my-corner"}
+"""For any command, a word for ``--help``, and what CONTRIBUTING adds."""
+TARGETS = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+@pytest.fixture(scope="module")
+def options():
+    """Return a function that returns the options of a command, which there must be."""
+
+    @functools.cache
+    def of(command):
+        told = manual.printed(*command.split())
+        assert told.startswith("usage: gmbench"), command
+        inner = [of(f"{command} {name}") for name in manual.inner(told) if command]
+        return set(re.findall(r"--[\w-]+", told)).union(*inner)
+
+    return of
 
 
 def test_a_command_that_is_none_is_refused(parsed, capsys):

@@ -27,10 +27,16 @@ def _helps(*words: str) -> Iterator[str]:
     """Yield the help of a command, and of each command that it has."""
     text = printed(*words)
     yield text
-    if re.search(r"^ subcommands *$", text, re.MULTILINE):
-        inner = re.search(r"\{([\w,-]+)\}$", text.partition("\n\n")[0])
-        for name in inner[1].split(",") if inner else ():
-            yield from _helps(*words, name)
+    for name in inner(text):
+        yield from _helps(*words, name)
+
+
+def inner(text: str) -> list[str]:
+    """Return the names of the commands that a command has, by its help."""
+    if not re.search(r"^ subcommands$", text, re.MULTILINE):
+        return []
+    named = re.search(r"\{([\w,-]+)\}$", text.partition("\n\n")[0])
+    return named[1].split(",") if named else []
 
 
 def printed(*words: str) -> str:

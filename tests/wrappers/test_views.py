@@ -1,7 +1,5 @@
 """Views show what they say, on every task, and agents train on them."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -89,7 +87,7 @@ def test_pixels_are_the_sprites_of_the_cells():
 
 def test_a_thing_without_a_sprite_is_refused_before_anything_is_trained():
     kind = type("Cheddar", (type(tiny().env),), {"things": ("wall", "cheddar", "agent")})
-    with pytest.raises(checks.Refused, match="'cheddar' has no sprite.*registry.sprite"):
+    with pytest.raises(checks.Refused, match=r"'cheddar' has no sprite \(.*registry\.sprite"):
         kind(5)
 
 
