@@ -158,7 +158,7 @@ def test_the_picture_shows_the_order_that_is_tested():
 
 
 SLOW = ("scipy.stats", "seaborn", "pandas")
-"""What takes a second to import, and few commands need."""
+"""What is slow to import, and few commands need."""
 
 
 def slow_imports(source, module):

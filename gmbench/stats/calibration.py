@@ -53,7 +53,7 @@ def log_loss(came_true: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
 
 def reliability(said: Float[np.ndarray, " n"], true: Bool[np.ndarray, " n"]) -> list[Bin]:
     """Return equally full bins of probabilities, in order; equal probabilities stay together."""
-    from scipy.stats import rankdata  # here, as it takes a second
+    from scipy.stats import rankdata  # here, as it is slow to import
 
     middle = (rankdata(said) - 0.5) / len(said)
     places = np.floor(BINS * middle)

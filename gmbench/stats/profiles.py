@@ -67,7 +67,7 @@ def performance_profile(
         low = np.array([intervals[count].low for count in k.tolist()])
         high = np.array([intervals[count].high for count in k.tolist()])
     else:
-        from scipy.stats import kstwo  # here, as it takes a second
+        from scipy.stats import kstwo  # here, as it is slow to import
 
         reach = kstwo.ppf(level, n)
         low, high = np.clip(share - reach, 0, 1), np.clip(share + reach, 0, 1)

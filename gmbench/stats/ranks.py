@@ -41,7 +41,7 @@ def _spearman(
     one: Float[np.ndarray, "*resamples pairs"], other: Float[np.ndarray, "*resamples pairs"]
 ) -> Float[np.ndarray, "*resamples"]:
     """Return the correlations of ranks; NaN where a side is all ties."""
-    from scipy.stats import rankdata  # here, as it takes a second
+    from scipy.stats import rankdata  # here, as it is slow to import
 
     ranks = [rankdata(each, axis=-1) for each in (one, other)]
     one, other = (each - each.mean(axis=-1, keepdims=True) for each in ranks)

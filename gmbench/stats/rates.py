@@ -42,7 +42,7 @@ def runs_needed(rate: float, probability: float = 0.95) -> int:
     """
     require(0 < rate <= 1, "rate", rate, "inside (0, 1]")
     require(0 < probability < 1, "probability", probability, "inside (0, 1)")
-    from scipy.stats import geom  # here, as it takes a second
+    from scipy.stats import geom  # here, as it is slow to import
 
     return 1 if rate == 1 else int(geom.ppf(probability, rate))
 
