@@ -19,6 +19,8 @@ SHOWN = {
 }
 """What is drawn, by score."""
 
+UPRIGHT = 4
+"""Alphas that have room to be written side by side."""
 Series = dict[str, list[Row]]
 """Rows that differ in alpha alone, by what else tells them from others."""
 
@@ -57,6 +59,7 @@ def curves(tasks: Sequence[Series]) -> Figure:
                     at = [alphas.index(_alpha(row)) + aside for row in own]
                     _curve(axes, place, name, at, own, score)
                 axes.set_xticks(range(len(alphas)), [f"{alpha:g}" for alpha in alphas])
+                axes.tick_params(axis="x", rotation=90 if len(alphas) > UPRIGHT else 0)
                 axes.set_xlim(-0.3, len(alphas) - 0.7)
                 _unit(axes, both=score == "choice")
             axes_row[0].set_ylabel(figures.short(next(iter(series.values()))[0].condition))

@@ -43,9 +43,9 @@ def training_curves(conditions: Sequence[Condition]) -> Figure:
                 axes.set_visible(False)
             for axes, goal in zip(axes_row, task[0].goals, strict=False):
                 role = "intended goal" if goal == task[0].goals[0] else "proxy"
-                axes.set_title(f"{figures.short(task[0])}: {goal} ({role})")
+                axes.set_title(f"{goal} ({role})")
                 _curves(axes, task, f"return/{goal}")
-            axes_row[0].set_ylabel("mean return")
+            axes_row[0].set_ylabel(f"{figures.short(task[0])}\nmean return")
             figures.legend_beside(axes_row[len(task[0].goals) - 1])
         for axes in grid[-1]:
             axes.set_xlabel("environment steps (millions)")

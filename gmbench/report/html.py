@@ -73,18 +73,17 @@ def _numbered(document: Document) -> Iterator[str]:
             number += 1
             if number == 1:
                 yield from _contents(document)
-            yield f"<h2 id='s{number}'>{escape(part.title)}</h2>"
-        elif isinstance(part, Bullets) and part.findings:
-            yield _boxed(part, "findings", 3 if number else 2)
-        else:
-            yield _part(part)
+        yield _part(part, number)
 
 
-def _part(part: Part) -> str:
+def _part(part: Part, section: int) -> str:
+    if isinstance(part, Section):
+        return f"<h2 id='s{section}'>{escape(part.title)}</h2>"
     if isinstance(part, Paragraph):
         return _paragraph(part)
     if isinstance(part, Bullets):
-        return _bullets(part)
+        rank = 3 if section else 2
+        return _boxed(part, "findings", rank) if part.findings else _bullets(part)
     if isinstance(part, Table):
         return _table(part)
     if isinstance(part, Picture):

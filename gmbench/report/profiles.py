@@ -31,19 +31,20 @@ def profiles(rows: Sequence[Row]) -> Figure:
         figure = Figure((WIDTH, 0.5 + high * len(tasks)), layout="constrained")
         grid = figure.subplots(len(tasks), len(SIDES), squeeze=False, sharex=True, sharey=True)
         for axes_row, task in zip(grid, tasks, strict=True):
-            for axes, (score, words) in zip(axes_row, SIDES.items(), strict=True):
-                axes.set_title(f"{figures.short(task[0].condition)}: {words}")
+            for axes, score in zip(axes_row, SIDES, strict=True):
                 for place, row in enumerate(task):
-                    _profile(axes, place, row, score)
+                    _profile(axes, place, row, score, min(0.13, 0.5 / len(task)))
                 _frame(axes)
-            axes_row[0].set_ylabel("share of runs above τ")
+            axes_row[0].set_ylabel(f"{figures.short(task[0].condition)}\nruns above τ")
             figures.legend_beside(axes_row[-1])
+        for axes, words in zip(grid[0], SIDES.values(), strict=True):
+            axes.set_title(words)
         for axes in grid[-1]:
             axes.set_xlabel("τ, of what can be gained")
     return figure
 
 
-def _profile(axes: Axes, place: int, row: Row, score: str) -> None:
+def _profile(axes: Axes, place: int, row: Row, score: str, shade: float) -> None:
     regrets = row.values(score)
     if not regrets:
         return
@@ -57,7 +58,7 @@ def _profile(axes: Axes, place: int, row: Row, score: str) -> None:
         label=row.condition.label,
         **look,
     )
-    band = {"color": look["color"], "alpha": 0.13, "linewidth": 0, "step": "post"}
+    band = {"color": look["color"], "alpha": shade, "linewidth": 0, "step": "post"}
     axes.fill_between(THRESHOLDS, found.low, found.high, **band)
 
 
