@@ -399,7 +399,7 @@ def differences(browser, path, env, levels, wanted, actions=()):
             for n in range(0, count, 50)
             for each in shown.evaluate(READ, [texts[n : n + 50], list(actions)])
         ]
-    assert np.ptp(wanted["policy"]) > 0.3  # otherwise anything would agree
+    assert np.ptp(wanted["policy"]) > 0.1  # far more than what differs; else anything would agree
     return {
         name: np.abs(np.float64([each[name] for each in found]) - array.reshape(count, -1)).max()
         for name, array in wanted.items()
@@ -425,7 +425,9 @@ def test_the_page_computes_what_python_does_on_a_thousand_edits(browser, tmp_pat
     assert max(found.values()) < 1e-5, found
 
 
-TOLD = [("Monitor-v0", "bit"), ("Monitor-v0", "time"), *((name, None) for name in STATES)]
+CUES = ("camera", "bit", "time")
+TOLD = [*(("Monitor-v0", cue) for cue in CUES), *((name, None) for name in STATES)]
+BY_DAY = [TOLD[0], *TOLD[3:6]]
 
 
 def agreeing(browser, folder, task, cue, count):
@@ -441,7 +443,7 @@ def agreeing(browser, folder, task, cue, count):
         assert max(found.values()) < 1e-5, found
 
 
-@pytest.mark.parametrize(("task", "cue"), by_day(TOLD, *TOLD[1:5]))
+@pytest.mark.parametrize(("task", "cue"), by_day(TOLD, *BY_DAY))
 def test_worlds_with_more_than_a_cell_are_pythons(browser, tmp_path, task, cue):
     agreeing(browser, tmp_path, task, cue, 6)
 

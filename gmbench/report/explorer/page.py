@@ -18,6 +18,7 @@ from gmbench.report.explorer.agent import Explored
 
 SCRIPTS = (
     "tensors",
+    "loops",
     "operations",
     "program",
     "level",
