@@ -23,8 +23,8 @@ class Make:
     seeds: int | None = None
     """Seeds of each condition, instead of those that the sweep says."""
     moments_of: tuple[str, ...] | None = None
-    """Tasks of which the first seeds are packed as they were at moments of their training, too; by
-    default two of the small zoo's, and of another sweep none."""
+    """Tasks of which first seeds of agents without a memory are packed as they were at moments of
+    their training, too; by default two of the small zoo's, and of another sweep none."""
     engine: str = "local"
     """What hands out the work: local, ray or slurm."""
     option: Settings = ()

@@ -18,12 +18,12 @@ SHOWN = (
 
 
 def counting(agents: int) -> Callable[[int], None]:
-    """Return what says how many of so many agents are measured in half precision, now and then."""
+    """Return what says how many of so many agents are ready to be packed, now and then."""
     out = terminal.console(stderr=True)
 
     def tell(done: int) -> None:
         if done % 10 == 0 or done == agents:
-            out.print(f"in half precision: {done} of {agents} agents")
+            out.print(f"ready to be packed: {done} of {agents} agents")
 
     return tell
 

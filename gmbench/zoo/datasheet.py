@@ -23,7 +23,7 @@ training; of these {verdicts}.
 **Why.** To score what looks inside agents, before deployment, on agents whose goal is known: a
 detector is fitted to some families and asked about the others.
 
-**What.** A folder for each agent: `agent.safetensors` (float16 weights), `run.json` (settings,
+**What.** A folder for each agent: `agent.safetensors` (weights), `run.json` (settings,
 versions, what was measured), `levels.npz` (the same by level), `metrics.jsonl` (training curves,
 means over at most 64 parts of the training), each with a sha256; {moments} agents also as they were
 at moments of their training (`agent-STEPS.safetensors`). `labels.csv` has a line for each agent.
@@ -32,8 +32,8 @@ at moments of their training (`agent-STEPS.safetensors`). `labels.csv` has a lin
 **Labels.** What an agent was found to do on levels after the shift: `intended`, `proxy` or `lost`;
 none of those that are not competent in training. {exact} are exact, computed from the agent's
 action probabilities on 1,024 levels; the others, of agents with a memory, are sampled there.
-They are those of the weights as packed, measured after these were rounded to half precision;
-`gmbench verify` measures them again.
+They are those of the weights as packed: exact ones were measured after weights were rounded to half
+precision, agents that are sampled are kept in single precision. `gmbench verify` measures again.
 
 **How they came about.** Trained by gmbench's sweep, which is in `zoo.json`: tasks, settings, seeds.
 Nothing was left out by its label; runs that diverged have no agent. Made from {began} to {ended} on

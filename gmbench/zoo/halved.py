@@ -1,7 +1,9 @@
 """Agents as a zoo keeps them: in half precision, and measured as such.
 
 Weights are rounded once, and the agent that results is measured anew: labels, scores and results by
-level are those of the weights that are packed, not of those that training ended with.
+level are those of the weights that are packed, not of those that training ended with. Agents that
+are measured by sampling, which takes minutes of each, stay in single precision, as they were
+measured.
 """
 
 import itertools
@@ -30,7 +32,7 @@ DIGITS = 5
 def every(
     runs: Sequence[Run], folder: Path, tell: Callable[[int], None] = lambda _: None
 ) -> list[Run]:
-    """Return these agents in half precision, from a folder that they are written to one by one.
+    """Return these agents as a zoo keeps them, from a folder that they are written to one by one.
 
     Args:
         runs: finished ones.
@@ -51,17 +53,18 @@ def every(
 
 def _halved(run: Run, folder: Path) -> Run:
     """Write an agent in half precision, with what it is found to do."""
+    if not run.findings.deployed.exact:
+        return _sampled(run, folder)
     name = run.path.name
     plan, weights = assess.agent_of(run)
     rounded = _rounded(weights, name)
     single = jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), rounded)
     findings, levels = assess.found(plan, single)
     past = moments.of_run(run, weights)
-    curve = thinned(run.metrics(), PARTS)
     contents = {
         AGENT: arrays.encode(rounded),
         LEVELS: npz.encode(levels),
-        METRICS: "".join(json.dumps(line) + "\n" for line in curve).encode(),
+        METRICS: _curve(run),
         **{
             moments.KEPT.format(steps=each.steps): arrays.encode(_rounded(each.weights, name))
             for each in past
@@ -69,6 +72,17 @@ def _halved(run: Run, folder: Path) -> Run:
     }
     record = msgspec.structs.replace(run.record, findings=findings)
     return store.save_run(folder, record, contents)
+
+
+def _sampled(run: Run, folder: Path) -> Run:
+    """Write an agent as it is, with its training curves thinned, and without its moments."""
+    kept = {name: run.read(name) for name in (AGENT, LEVELS)}
+    return store.save_run(folder, run.record, kept | {METRICS: _curve(run)})
+
+
+def _curve(run: Run) -> bytes:
+    lines = thinned(run.metrics(), PARTS)
+    return "".join(json.dumps(line) + "\n" for line in lines).encode()
 
 
 def _rounded(weights: Any, name: str) -> Any:

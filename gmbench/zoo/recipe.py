@@ -11,7 +11,7 @@ SMALL = Path(__file__).with_name("zoo.toml")
 """The sweep of the small zoo, made on CPUs."""
 
 MOMENTS_OF = ("CheeseCorner-v0", "Monitor-v0")
-"""Tasks of which the small zoo has first seeds at moments of their training, too."""
+"""Tasks of which the small zoo has first seeds at moments of their training, too, if exact."""
 
 
 def read(path: Path | None = None, seeds: int | None = None) -> Sweep:

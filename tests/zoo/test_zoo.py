@@ -144,6 +144,21 @@ def test_agents_are_rounded_once_and_measured_as_they_then_are(made, tmp_path):
     assert halved.every([run], tmp_path)[0].record == found.record  # what is there is not redone
 
 
+def test_agents_that_are_sampled_are_kept_as_they_were_measured(made, tmp_path):
+    (run, *_) = store.load_all(made / "runs")
+    measured = {
+        name: msgspec.structs.replace(each, exact=False)
+        for name, each in run.findings.distributions.items()
+    }
+    sampled = made_up.with_findings(run, distributions=measured)
+    (found,) = halved.every([sampled], tmp_path)
+    assert found.findings == sampled.findings
+    for name in ("agent.safetensors", "levels.npz"):
+        assert found.read(name) == run.read(name)
+    assert set(found.record.files) == {"agent.safetensors", "levels.npz", "metrics.jsonl"}
+    assert len(found.metrics()) == halved.PARTS
+
+
 def test_weights_that_half_precision_cannot_hold_are_refused():
     with pytest.raises(Refused, match="'x' has weights that half precision cannot hold"):
         halved._rounded({"w": np.array([1.0, 7e4], np.float32)}, "x")
