@@ -68,7 +68,7 @@ def alarms(
     numbers: Float[np.ndarray, "agents numbers"],
     labels: Int[np.ndarray, " agents"],
     groups: Int[np.ndarray, " agents"],
-    asked: Sequence[Float[np.ndarray, "moments numbers"]],
+    asked: Sequence[Float[np.ndarray, "_ numbers"]],
     classes: int,
     alarm: int,
 ) -> list[int | None]:
@@ -81,7 +81,7 @@ def alarms(
         numbers: of the finished agents.
         labels: what came true.
         groups: which are held out together.
-        asked: each agent's numbers at its moments.
+        asked: each agent's numbers at its moments, of which agents may have different counts.
         classes: how many there are.
         alarm: the class that is to be caught.
     """
