@@ -1,9 +1,9 @@
 """Train the agents that the wheel ships as examples: run once a task, by the maintainers.
 
     nice python benchmarks/example_agents.py CheeseCorner-v0 LavaLand-v0
-    nice python benchmarks/example_agents.py ColorShape-v0 --seeds 1
+    nice python benchmarks/example_agents.py KeysChests-v0 --seeds 1 --first
 
-Every training of a task in GMB-cpu-v1, with so many of its seeds; of each the run is shipped that
+Every training of a task in GMB-cpu-v1 (or the first alone), with so many of its seeds; of each the run is shipped that
 shows best what the suite shows: where goal and proxy agree in training, the competent run that
 turned furthest to the proxy, else the one that keeps furthest to the intended goal. Runs lie in a
 folder of their own, and those that are finished are not trained again. Examples of other tasks
@@ -71,9 +71,12 @@ def main() -> None:
     parser.add_argument("tasks", nargs="+")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--runs", type=Path, default=Path("runs/examples"))
+    parser.add_argument("--first", action="store_true")
     given = parser.parse_args()
     for task in given.tasks:
         specs = suites.find(SUITE).specs([task], given.seeds)
+        if given.first:
+            specs = [spec for spec in specs if spec.params == specs[0].params]
         with console.progress() as watch:
             runs = gmbench.train(specs, given.runs, watch)
         trainings: dict[str, list[Run]] = {}
@@ -86,7 +89,8 @@ def main() -> None:
         for name, own in trainings.items():
             run = chosen(own, is_ambiguous(own[0].spec))
             shutil.copytree(run.path, examples.FOLDER / run.path.name)
-            command = f"python benchmarks/example_agents.py {task} --seeds {given.seeds}"
+            first = " --first" if given.first else ""
+            command = f"python benchmarks/example_agents.py {task} --seeds {given.seeds}{first}"
             listed.append(described(run, name, command, len(own)))
             print(f"{run.path.name}: {turned(run):.2f} towards a proxy", listed[-1])
         examples.write(listed)

@@ -1,6 +1,7 @@
 """What the pages say is there is there: files, headings, commands, names in code."""
 
 import functools
+import pkgutil
 import re
 import shlex
 import subprocess
@@ -191,6 +192,20 @@ def options():
         return set(re.findall(r"--[\w-]+", told)).union(*inner)
 
     return of
+
+
+PACKAGES = "|".join(path.parent.name for path in (ROOT / "gmbench").glob("*/__init__.py"))
+DOTTED = re.compile(rf"`(?:gmbench\.)?((?:agents|envs|{PACKAGES})(?:\.\w+)+)`")
+"""Names of our modules and of what they hold; ``zoo.json`` and its like are files."""
+
+
+def test_names_in_pages_are_there():
+    """Also without ``gmbench`` in front, as tables shorten them."""
+    named = {name for page in PAGES for name in DOTTED.findall(text_of(page))}
+    named = {name for name in named if not re.search(r"\.(json|toml|sha256|py|md)\b", name)}
+    assert len(named) > 20
+    for name in sorted(named):
+        assert pkgutil.resolve_name(f"gmbench.{name}") is not None
 
 
 def test_a_command_that_is_none_is_refused(parsed, capsys):
