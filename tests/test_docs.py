@@ -200,8 +200,9 @@ DOTTED = re.compile(rf"`(?:gmbench\.)?((?:agents|envs|{PACKAGES})(?:\.\w+)+)`")
 
 
 def test_names_in_pages_are_there():
-    """Also without ``gmbench`` in front, as tables shorten them."""
-    named = {name for page in PAGES for name in DOTTED.findall(text_of(page))}
+    """Also without ``gmbench`` in front, as tables shorten them. The changelog names what was."""
+    told = (text_of(page) for page in PAGES if page.name != "CHANGELOG.md")
+    named = {name for text in told for name in DOTTED.findall(text)}
     named = {name for name in named if not re.search(r"\.(json|toml|sha256|py|md)\b", name)}
     assert len(named) > 20
     for name in sorted(named):
