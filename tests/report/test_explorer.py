@@ -221,6 +221,33 @@ def test_the_page_knows_which_levels_python_refuses(browser, two):
     assert {True, False} == set(solvable.tolist())
 
 
+@pytest.mark.nightly
+@pytest.mark.parametrize("task", STATES[:3])  # FollowPartner has no values of levels it refuses
+def test_the_page_knows_which_goals_can_be_earned(browser, tmp_path, task):
+    plan = plan_of(task)
+    env = plan.task.env
+    (tmp_path / "page.html").write_text(page.page([untrained(plan)[0]], 1).text)
+    levels = edited(plan.task, 60, seed=1)
+
+    @jax.jit
+    def earned(levels):
+        def of_level(level):
+            return jnp.all(env.values(env.solve(level, jnp.float32(1)), env.start(level)) > 0)
+
+        count = jnp.arange(levels.walls.shape[-1], dtype=jnp.int32)
+        return jax.lax.map(lambda n: of_level(level_at(levels, n)), count)
+
+    texts = [env.render_ascii(env.start(level_at(levels, n))) for n in range(60)]
+    with opened(browser, tmp_path / "page.html") as shown:
+        found = shown.evaluate(
+            "texts => texts.map(text =>"
+            " faultOf(explorer.scene, explorer.ask(explorer.level_of(text))) === '')",
+            texts,
+        )
+    assert found == earned(levels).tolist()
+    assert {True, False} == set(found)
+
+
 @functools.partial(jax.jit, static_argnums=0)
 def _walled_at_random(env, levels):
     """The levels with other walls, thrown, and which of them can be solved."""
