@@ -49,7 +49,7 @@ def names(specs: list[RunSpec]) -> list[str]:
 
 def is_ambiguous(spec: RunSpec) -> bool:
     """Whether nothing in a training told the goals apart, or it paid for the proxy."""
-    return spec.params["alpha"] == 0 or spec.params.get("condition") == 1
+    return not spec.params.get("alpha") or spec.params.get("condition") == 1
 
 
 def described(run: Run, training: str, command: str, seeds: int) -> examples.Example:
