@@ -419,8 +419,7 @@ def test_a_page_holds_what_fits(monkeypatch):
 def differences(browser, path, env, levels, wanted, actions=()):
     """Return how far the page is from Python, at most, in each of its answers."""
     count = levels.walls.shape[-1]
-    host = jax.tree.map(np.asarray, levels)
-    texts = [env.render_ascii(env.start(level_at(host, n))) for n in range(count)]
+    texts = [env.render_ascii(env.start(level_at(levels, n))) for n in range(count)]
     most = dict.fromkeys(wanted, 0.0)
     with opened(browser, path) as shown:
         for n in range(0, count, 50):
