@@ -3,11 +3,11 @@
     nice python benchmarks/example_agents.py CheeseCorner-v0 LavaLand-v0
     nice python benchmarks/example_agents.py KeysChests-v0 --seeds 1 --first
 
-Every training of a task in GMB-cpu-v1 (or the first alone), with so many of its seeds; of each the run is shipped that
-shows best what the suite shows: where goal and proxy agree in training, the competent run that
-turned furthest to the proxy, else the one that keeps furthest to the intended goal. Runs lie in a
-folder of their own, and those that are finished are not trained again. Examples of other tasks
-stay as they are.
+Every training of a task in GMB-cpu-v1 (or the first alone), with so many of its seeds; of each the
+run is shipped that shows best what the suite shows: where goal and proxy agree in training, the
+competent run that turned furthest to the proxy, else the one that keeps furthest to the intended
+goal. Runs lie in a folder of their own, and those that are finished are not trained again. Examples
+of other tasks stay as they are.
 """
 
 import argparse

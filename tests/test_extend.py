@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gmbench.core import registry
+from tests.marks import by_day
 
 HERE = Path(__file__).parent
 MODULES = {
@@ -106,6 +107,7 @@ def test_the_task_is_shown_with_its_own_sprite(run):
     assert "does the agent want the door, or the mat" in run("show", "MatDoor-v0", "--size", 5)
 
 
+@pytest.mark.nightly
 def test_the_task_conforms(extra):
     """A task of another package keeps every promise that ours do."""
     code = "import gmbench; gmbench.check_task(gmbench.make('MatDoor-v0', size=5), levels=500)"
@@ -145,6 +147,7 @@ def test_the_question_is_a_command_with_table_and_figure(run, swept, tmp_path):
     assert "lies on the tenth of the levels" in run("--help")
 
 
+@pytest.mark.nightly
 def test_the_detector_is_asked(run, swept):
     """Of agents none of which learned anything, so that there is nothing to score."""
     found = run("detect", swept, "--detectors", "lucky_seed", code=2)
@@ -156,6 +159,7 @@ def test_the_agent_is_evaluated(run):
     assert found["distributions"]["apart"]["levels"] == 1024
 
 
+@pytest.mark.nightly
 def test_the_suite_runs(run, tmp_path):
     report = tmp_path / "report.html"
     out = ("--out", tmp_path / "runs", "--report", report)
@@ -186,7 +190,7 @@ def test_an_entry_point_that_fails_is_named_and_skipped(run, tmp_path):
     assert len(warned) == 1
 
 
-@pytest.mark.parametrize("text", ["import no_such_package", "def broken(:"])
+@pytest.mark.parametrize("text", by_day(["import no_such_package", "def broken(:"], "def broken(:"))
 def test_a_question_that_fails_is_refused_in_a_line(run, tmp_path, text):
     (tmp_path / "broken.py").write_text(text + "\n")
     folder = installed(tmp_path / "extra", {"questions": tmp_path / "broken.py"})

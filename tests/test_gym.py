@@ -257,6 +257,7 @@ def test_what_is_copied_or_pickled_is_equal(made):
         assert twin == task
 
 
+@pytest.mark.nightly
 def test_importing_gmbench_imports_two_modules_of_gymnax():
     told = "import gmbench, sys; print([m for m in sys.modules if m.startswith('gymnax')])"
     done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)

@@ -175,7 +175,8 @@ def test_curves_are_means_over_parts_of_the_training():
     assert halved.thinned(parts, 1) == [{"step": 3, "a": 6.0}]
 
 
-def test_fetched_it_is_the_same_and_can_be_listed(zoo, tmp_path, capsys):
+def test_fetched_it_is_the_same_and_can_be_listed(zoo, tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)  # which makes tables as wide as a terminal
     cli.main(["zoo", "fetch", str(zoo), "--out", str(tmp_path / "here")])
     seal = packed.load(zoo).seal
     assert f"seal: {seal}" in capsys.readouterr().out
