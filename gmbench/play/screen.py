@@ -69,6 +69,10 @@ class Screen:
         return pressed[0]
 
 
+ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""Signals that would end the process at once."""
+
+
 @contextlib.contextmanager
 def opened(console: Console) -> Iterator[Screen]:
     """Take over a terminal, and give it back as it was, however this ends: also by SIGTERM."""
@@ -78,7 +82,7 @@ def opened(console: Console) -> Iterator[Screen]:
     try:
         if keys is not None:
             tty.setcbreak(keys)
-        with _ending_by_exception(), live:
+        with _shown(live):
             yield Screen(live, keys)
     finally:
         if keys is not None and before is not None:
@@ -86,23 +90,36 @@ def opened(console: Console) -> Iterator[Screen]:
 
 
 @contextlib.contextmanager
-def _ending_by_exception() -> Iterator[None]:
-    """Let the signals that would end the process at once end it as ``sys.exit`` does."""
-    if threading.current_thread() is not threading.main_thread():  # others cannot set it
-        yield
-        return
+def _shown(live: Live) -> Iterator[None]:
+    """Show it and hide it again, also if a signal comes that would end the process at once.
+
+    The process ends as by ``sys.exit``, but not while the terminal is half taken over or given
+    back: then it ends afterwards.
+    """
+    came: list[int] = []
+    whole = False
 
     def leave(number: int, frame: Any) -> None:
         del frame
-        sys.exit(128 + number)
+        came.append(number)
+        if whole:
+            sys.exit(128 + number)
 
-    ending = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    # Only the main thread can set handlers.
+    ending = ENDING if threading.current_thread() is threading.main_thread() else []
     before = [signal.signal(each, leave) for each in ending]
     try:
-        yield
+        live.start()
+        whole = True
+        if not came:
+            yield
     finally:
+        whole = False
+        live.stop()
         for each, handler in zip(ending, before, strict=True):
             signal.signal(each, handler)
+        if came:
+            sys.exit(128 + came[0])
 
 
 def page(

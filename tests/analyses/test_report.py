@@ -143,7 +143,7 @@ def test_the_explorer_is_linked_where_it_lies_beside(tmp_path):
 
 
 def test_the_explorer_is_not_offered_for_tasks_that_it_refuses(tmp_path):
-    run = store_run(tmp_path, "KeysChests-v0", updates=0, agent="random")
+    run = store_run(tmp_path, "ShutdownDelay-v0", updates=0, agent="random")
     assert "gmbench explore" not in html.page(report([run]))
 
 

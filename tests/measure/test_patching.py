@@ -64,6 +64,7 @@ def test_the_register_alone_turns_a_search_and_nothing_else_does(pairs):
     assert written["agent"] < 0.1
 
 
+@pytest.mark.nightly
 def test_who_does_not_follow_the_object_has_no_effects(pairs):
     found = effects({"goal": "corner"}, pairs)
     assert found.apart < patching.LEAST

@@ -56,7 +56,7 @@ def test_a_route_is_a_shortest_way_over_free_cells_to_a_free_cell(routes):
 
 def test_a_search_follows_the_route_that_is_written_into_its_cells(routes):
     """Where its search begins is held there; what is written elsewhere it does not think on."""
-    found = rewritten(routes, network="drc")
+    found = rewritten(routes, network="drc", reach=8)
     ways = dict(zip(WAYS, found.arrived["cell_0"], strict=True))
     assert found.levels > 20
     assert ways["written"] > 0.8
