@@ -95,6 +95,10 @@ registry.figure("tree-phases")(
         speed=28_000.0,
         axis="twelfth of the life",
         unit="trees chopped a step",
-        notes=("Nearly no reward is taken as a tenth of what can be had for ever (.3 a step).",),
+        notes=(
+            "Nearly no reward is taken as a tenth of what can be had for ever (.3 a step).",
+            "With the published million steps of recovery land does go bare in lives of this"
+            " length, and stays so (docs/results.md).",
+        ),
     )
 )
