@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, Shaped
 
 from gmbench.core import pool
 from gmbench.core.env import Environment, Level
@@ -38,7 +38,8 @@ def planes(env: Any, goal: str) -> list[bool]:
 
 
 def emptied(
-    seen: Shaped[Array, "rows cols channels levels"], shown: Sequence[bool]
+    seen: Shaped[Array, "rows cols channels levels"],
+    shown: Sequence[bool] | Bool[Array, " channels"],
 ) -> Shaped[Array, "rows cols channels levels"]:
     """Return observations with the planes that are ``shown`` emptied."""
     return jnp.where(jnp.asarray(shown)[None, None, :, None], jnp.zeros((), seen.dtype), seen)

@@ -23,6 +23,7 @@ from gmbench.core import checks, pool
 from gmbench.core.env import Environment, Level
 from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
+from gmbench.measure import ablation
 from gmbench.measure.planning import first_moves
 
 DRAWS = 8
@@ -90,8 +91,7 @@ def measure(
     assert forward is not None
     memory = pool.over_envs(policy.begin)(levels.levels)
     seen = pool.observe(env, pool.begin(env, levels.levels))
-    shown = ~levels.planes[None, None, :, None]
-    without = jnp.where(shown, seen, jnp.zeros((), seen.dtype))
+    without = ablation.emptied(seen, levels.planes)
 
     def towards(observation: Array, change: Any = None) -> Float[Array, " 2"]:
         probabilities = jnp.exp(forward(memory, observation, change)[0])

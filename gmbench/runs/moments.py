@@ -5,6 +5,7 @@ agent itself. Nothing else depends on them.
 """
 
 import functools
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,6 +87,12 @@ def of_run(run: store.Run, like: Any) -> list[Moment]:
         Moment(steps, arrays.decode(run.read(name), like, f"{name} of {where!r}"))
         for steps, name in named
     ]
+
+
+def is_kept(name: str) -> bool:
+    """Whether a run's file of this name holds a moment."""
+    before, after = map(re.escape, KEPT.split("{steps}"))
+    return bool(re.fullmatch(rf"{before}\d+{after}", name))
 
 
 def checked(moments: int) -> int:

@@ -9,7 +9,6 @@ measured.
 import itertools
 import json
 import math
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -96,11 +95,6 @@ def _rounded(weights: Any, name: str) -> Any:
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(rounded)):
         raise checks.Refused(f"zoo: {name!r} has weights that half precision cannot hold")
     return rounded
-
-
-def is_moment(name: str) -> bool:
-    """Whether a file of this name holds an agent as it was while it trained."""
-    return bool(re.fullmatch(r"agent-\d+\.safetensors", name))
 
 
 def thinned(curve: Sequence[dict[str, Any]], parts: int) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gmbench.core import checks
+from gmbench.runs import moments
 from gmbench.runs.families import SPLITS
 from gmbench.runs.store import Run
 
@@ -45,7 +46,7 @@ def row(run: Run) -> dict[str, str]:
         "cfi": shifted.cfi,
         "choice": shifted.choice,
         "pursuit": shifted.pursuit,
-        "moments": sum(name.startswith("agent-") for name in run.record.files),
+        "moments": sum(map(moments.is_kept, run.record.files)),
     }
     return {name: _text(value) for name, value in values.items()}
 

@@ -20,7 +20,7 @@ from gmbench.runs.store import RECORD, Run
 from gmbench.sweeps.sealed import Kind, Listed
 from gmbench.sweeps.sweep import Sweep
 from gmbench.zoo import datasheet, labels
-from gmbench.zoo.halved import AGENT, LEVELS, METRICS, is_moment
+from gmbench.zoo.halved import AGENT, LEVELS, METRICS
 
 PAGE = "README.md"
 LIMITS = {
@@ -137,7 +137,9 @@ def absent(out: Path) -> None:
 
 def _contents(run: Run, past: bool) -> dict[str, bytes]:
     """Return the files that are packed of an agent; its record names no others."""
-    named = [name for name in run.record.files if name in LIMITS or (past and is_moment(name))]
+    named = [
+        name for name in run.record.files if name in LIMITS or (past and moments.is_kept(name))
+    ]
     kept = {name: run.read(name) for name in sorted(named)}
     sums = {name: run.record.files[name] for name in kept}
     record = result.encode(msgspec.structs.replace(run.record, files=sums))
@@ -150,7 +152,7 @@ def _contents(run: Run, past: bool) -> dict[str, bytes]:
 
 def _limit(name: str) -> int | None:
     """Return how many bytes a file may have; None of one that has no place in a zoo."""
-    if is_moment(name):
+    if moments.is_kept(name):
         return LIMITS[AGENT]
     return PAGES if name in (labels.FILE, PAGE) else LIMITS.get(name)
 
