@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import jax
 import msgspec
 import numpy as np
 from jaxtyping import Float, Int
@@ -117,8 +116,7 @@ def scores(
 
 
 def _levels(plan: Plan, name: str) -> Any:
-    known = levels.load(plan.task, name).levels
-    return jax.tree.map(lambda leaf: leaf[..., :LEVELS], known)
+    return levels.first(plan.task, name, LEVELS)
 
 
 def _lines(asked: Asked) -> list[Line]:

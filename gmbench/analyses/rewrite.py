@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import jax
 import jax.numpy as jnp
 import msgspec
 import numpy as np
@@ -93,9 +92,8 @@ class Rewrite(Question):
 
 
 def _routes(plan: Plan) -> rewriting.Routes:
-    known = levels.load(plan.task, plan.task.headline).levels
-    some = jax.tree.map(lambda leaf: leaf[..., :LEVELS], known)
-    return rewriting.routes(plan.task.env, some)
+    task = plan.task
+    return rewriting.routes(task.env, levels.first(task, task.headline, LEVELS))
 
 
 def _lines(asked: Asked) -> list[Line]:

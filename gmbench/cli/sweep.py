@@ -2,8 +2,9 @@
 
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import tyro
 
@@ -43,16 +44,23 @@ class RunSweep:
         if self.dry_run:
             sweeps.print_plan(read, self.engine, self.devices)
             return
-        options = {name: str(value) for name, value in read_pairs(self.option).items()}
         errors = sweeps.run(
             read,
             folder,
-            lambda: engines.connect(self.engine, options, self.devices),
+            connecting(self.engine, self.option, self.devices),
             self.devices,
             self.other_layout,
             self.log,
         )
         stop_at(errors)
+
+
+def connecting(engine: str, option: Settings, devices: int | None) -> Callable[[], Any]:
+    """Return what connects to an engine with these settings; none is connected to yet."""
+    from gmbench.sweeps import engines
+
+    options = {name: str(value) for name, value in read_pairs(option).items()}
+    return lambda: engines.connect(engine, options, devices)
 
 
 def stop_at(errors: Sequence[str]) -> None:

@@ -2,12 +2,12 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
-from gmbench.cli.inputs import Settings, read_pairs
-from gmbench.cli.sweep import stop_at
+from gmbench.cli.inputs import Settings
+from gmbench.cli.sweep import connecting, stop_at
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,11 +50,7 @@ class Make:
         engines.checked(self.engine)
         stem = "zoo" if self.spec is None else self.spec.stem
         folder = self.runs or Path("sweeps") / stem
-        options = {name: str(value) for name, value in read_pairs(self.option).items()}
-
-        def connect() -> Any:
-            return engines.connect(self.engine, options, self.devices)
-
+        connect = connecting(self.engine, self.option, self.devices)
         stop_at(sweeps.run(read, folder, connect, self.devices, False, ()))
         names = driver.load(folder).names
         runs = [run for run in map(store.load, (folder / name for name in names)) if not run.failed]

@@ -88,6 +88,11 @@ def load(task: Task, distribution: str, folder: Path | None = None) -> LevelSet:
     return LevelSet(level_files.decode(task, arrays, COUNT), True, sha256)
 
 
+def first(task: Task, distribution: str, count: int) -> Level:
+    """Return the first levels of :func:`load`, for what needs no more."""
+    return jax.tree.map(lambda leaf: leaf[..., :count], load(task, distribution).levels)
+
+
 def freeze(task: Task, distribution: str, folder: Path) -> str:
     """Draw a level set, write it, and return its checksum. Existing files are never rewritten.
 

@@ -124,8 +124,7 @@ def sprite(name: str) -> str:
 
 def _sample(task: Task, distribution: str) -> tuple[dict[str, np.ndarray], fields.Pictures]:
     """Return the arrays of some levels, and their pictures, the levels on the leading axis."""
-    drawn = levels.load(task, distribution).levels
-    first = jax.tree.map(lambda leaf: leaf[..., :LEARNT], drawn)
+    first = levels.first(task, distribution, LEARNT)
     pictures = np.moveaxis(np.asarray(_pictures(task.env, first)), -1, 0)
     own = {name: np.moveaxis(np.asarray(leaf), -1, 0) for name, leaf in world.named(first).items()}
     return own, pictures
