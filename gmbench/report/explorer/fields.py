@@ -119,10 +119,8 @@ def _members(
         cells = own[name]
         if array.dtype != bool or array.shape != cells.shape[:2]:
             continue
-        row, col = np.moveaxis(cells, -1, 0)
-        level = np.arange(len(cells))[:, None]
         for thing in field.things:
-            if (array == (pictures[level, row, col, thing] & (row >= 0))).all():
+            if (array == _read_members(pictures, cells, thing)).all():
                 return Field("members", (thing,), name)
     return None
 
@@ -142,6 +140,12 @@ def _read_list(pictures: Pictures, things: tuple[int, ...], length: int) -> Any:
         cells = np.concatenate([np.argwhere(picture[..., thing]) for thing in things])[:length]
         read[level, : len(cells)] = cells
     return read
+
+
+def _read_members(pictures: Pictures, cells: np.ndarray, thing: int) -> Any:
+    """Return at which places of a list a thing is."""
+    row, col = np.moveaxis(cells, -1, 0)
+    return pictures[np.arange(len(cells))[:, None], row, col, thing] & (row >= 0)
 
 
 def _same_rows(one: Any, other: Any) -> bool:
@@ -166,9 +170,7 @@ def read(
         elif field.kind == "list":
             arrays[name] = _read_list(pictures, things, example.shape[1]).astype(np.int8)
         elif field.kind == "members":
-            row, col = np.moveaxis(arrays[field.of], -1, 0)
-            level = np.arange(len(row))[:, None]
-            arrays[name] = pictures[level, row, col, things[0]] & (row >= 0)
+            arrays[name] = _read_members(pictures, arrays[field.of], things[0])
         else:
             arrays[name] = np.broadcast_to(field.value, example.shape).astype(example.dtype)
     return arrays
@@ -180,10 +182,9 @@ def _prove(
     """Refuse levels that are not what their pictures give once settled."""
     env: Any = task.env
     shape = world.shapes(task).level
-    leaves = [np.moveaxis(array, 0, -1) for array in read(fields, own, pictures).values()]
-    order = list(read(fields, own, pictures))
-    arranged = [jnp.asarray(leaves[order.index(name)]) for name in world.named(shape)]
-    many = jax.tree.unflatten(jax.tree.structure(shape), arranged)
+    made = read(fields, own, pictures)
+    leaves = [jnp.asarray(np.moveaxis(made[name], 0, -1)) for name in world.named(shape)]
+    many = jax.tree.unflatten(jax.tree.structure(shape), leaves)
     settled = world.named(jax.jit(pool.over_envs(env.settle))(many))
     for name, array in own.items():
         if (np.moveaxis(np.asarray(settled[name]), -1, 0) != array).any():
