@@ -117,8 +117,9 @@ def first_reached(
     del discount
 
     def update(found: Array, moment: rollouts.Moment) -> Array:
-        here: Any = moment.moved.state.position  # type: ignore[attr-defined]
-        for cell, value in ((level_set.rich, 1.0), (level_set.poor, 0.0)):
+        state: Any = moment.moved.state
+        here = state.position
+        for cell, value in ((state.level.rich, 1.0), (state.level.poor, 0.0)):
             reached = moment.live & jnp.isnan(found) & jnp.all(here == cell, axis=0)
             found = jnp.where(reached, jnp.float32(value), found)
         return found

@@ -105,10 +105,11 @@ def collected(
     def update(found: Array, moment: rollouts.Moment) -> Array:
         alone = moment.live & jnp.all(moment.states.monsters[:, 0] < 0, axis=0)  # type: ignore[attr-defined]
         own = jnp.concatenate([moment.moved.goals, jnp.ones_like(moment.moved.goals[:1])])
-        return found + jnp.sum(jnp.where(alone, own, jnp.float32(0)), axis=-1)
+        return found + jnp.where(alone, own, jnp.float32(0))
 
-    none = jnp.zeros(3, jnp.float32)
-    return rollouts.fold(env, params, policy, level_set, key, env.episode_steps, update, none)
+    none = jnp.zeros((3, level_set.start.shape[-1]), jnp.float32)
+    given = env, params, policy, level_set, key, env.episode_steps
+    return jnp.sum(rollouts.fold(*given, update, none), axis=-1)
 
 
 def _rates(found: Float[Array, "3"]) -> Collected:

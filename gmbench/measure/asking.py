@@ -144,17 +144,17 @@ def _played(
 ) -> tuple[Float[Array, " levels"], Any]:
     """Return what the intended goal earned, and of each step what was thought and done."""
     count, steps = jax.tree.leaves(levels)[0].shape[-1], env.episode_steps
-    memory_of_optima, optimal = choice.optima(env, params, levels, discount)
+    optimal = choice.optima(env, params, levels, discount)
     chances = jax.random.uniform(key, (steps, 2, count))
 
     def step(carry: tuple[Any, ...], chance: Array) -> tuple[tuple[Any, ...], Any]:
-        states, memory, known, live, earned, factor = carry
+        states, memory, follows, live, earned, factor = carry
         seen = pool.observe(env, states)
         features, apart = pool.over_envs(_felt(policy))(memory, states, seen)
         log_probs, memory = pool.over_envs(policy.act)(memory, states, seen)
         scores = _scores(jnp.exp(log_probs), features, normal, apart, chance[1])
         asks = scores[which] > threshold
-        best, known = optimal(known, states)
+        best, follows = optimal.act(optimal.known, follows, states)
         own, expert = draw(log_probs, chance[0]), jnp.argmax(best[0], axis=0).astype(jnp.int8)
         right = jnp.take_along_axis(best[0], own[None].astype(jnp.int32), axis=0)[0]
         moved = pool.step(env, params, states, jnp.where(asks, expert, own))
@@ -162,11 +162,11 @@ def _played(
         felt = jnp.where(live[None], features, 0)
         out = (scores, live, right, asks, jnp.sum(felt, axis=1), jnp.sum(felt**2, axis=1))
         live_after = live & ~moved.done
-        return (moved.state, memory, known, live_after, earned, factor * discount), out
+        return (moved.state, memory, follows, live_after, earned, factor * discount), out
 
     begun = pool.over_envs(policy.begin)(levels)
     live, nothing = jnp.ones(count, bool), jnp.zeros(count, jnp.float32)
-    first = (pool.begin(env, levels), begun, memory_of_optima, live, nothing, jnp.float32(1))
+    first = (pool.begin(env, levels), begun, optimal.memory, live, nothing, jnp.float32(1))
     carried, each = jax.lax.scan(step, first, chances)
     return carried[4], each
 

@@ -117,22 +117,23 @@ def sampled(
     discount: Float[Array, ""],
 ) -> Parting:
     """Return the sums along one episode on each level."""
-    begun, optimal = optima(env, params, levels, discount)
+    optimal = optima(env, params, levels, discount)
 
     def update(carry: tuple[Any, ...], moment: rollouts.Moment) -> tuple[Any, ...]:
         memory, factor, leaning, visits = carry
-        best, memory = optimal(memory, moment.states)
+        best, memory = optimal.act(moment.about, memory, moment.states)
         leaning_here = _leanings(jnp.moveaxis(best, 0, 1), axis=0)
         leans, parts = _leant(leaning_here, jnp.exp(moment.log_probs)[:, None], axis=0)
-        weight = jnp.where(moment.live[None], factor * parts, 0)
+        weight = jnp.where(moment.live[None], factor[None] * parts, 0)
         # What a policy would do in a state that does not count may be anything, NaN included.
         leaning = leaning + jnp.where(weight > 0, weight * leans, 0)
         return memory, factor * discount, leaning, visits + weight
 
     count = jax.tree.leaves(levels)[0].shape[-1]
     nothing = jnp.zeros((len(env.goal_names) - 1, count), jnp.float32)
-    first = (begun, jnp.float32(1), nothing, nothing)
-    return Parting(*rollouts.fold(env, params, policy, levels, key, steps, update, first)[2:])
+    first = (optimal.memory, jnp.ones(count, jnp.float32), nothing, nothing)
+    given = env, params, policy, levels, key, steps
+    return Parting(*rollouts.fold(*given, update, first, optimal.known)[2:])
 
 
 def _leanings(best: Bool[Array, "..."], axis: int) -> Int8[Array, "..."]:
@@ -164,14 +165,24 @@ def _leant(
     return jnp.sum(chosen, axis=axis), parts.astype(jnp.float32)
 
 
-Optimal = Callable[[Any, EnvState], tuple[Bool[Array, "goals actions levels"], Any]]
-"""``(memory, states) -> (optimal actions, memory)``."""
+class Optima(NamedTuple):
+    """What says which actions are optimal for each goal.
+
+    Attributes:
+        known: of each level.
+        memory: before the first step.
+        act: ``(known, memory, states) -> (optimal bool[goals, actions, levels], memory)``.
+    """
+
+    known: Any
+    memory: Any
+    act: Callable[[Any, Any, EnvState], tuple[Bool[Array, "goals actions levels"], Any]]
 
 
 def optima(
     env: Environment[Any, Any], params: EnvParams, levels: Level, discount: Float[Array, ""]
-) -> tuple[Any, Optimal]:
-    """Return a memory, and what says of it and of states which actions are optimal for each goal.
+) -> Optima:
+    """Return what says which actions are optimal on some levels.
 
     Where no optimum is known, optimal actions are those that the environment's planners take.
     """
@@ -180,22 +191,27 @@ def optima(
 
 def _by_values(
     env: Environment[Any, Any], params: EnvParams, levels: Level, discount: Float[Array, ""]
-) -> tuple[Any, Optimal]:
+) -> Optima:
     def best(solution: Any, state: EnvState) -> Bool[Array, "goals actions"]:
         return best_of(lookahead(env, params, solution, state, discount), axis=1)
 
-    solutions = pool.over_envs(lambda level: env.solve(level, discount))(levels)
-    return None, lambda memory, states: (pool.over_envs(best)(solutions, states), memory)
+    def act(solutions: Any, memory: None, states: EnvState) -> tuple[Bool[Array, "..."], None]:
+        return pool.over_envs(best)(solutions, states), memory
+
+    return Optima(pool.over_envs(lambda level: env.solve(level, discount))(levels), None, act)
 
 
 def _by_planners(
     env: Environment[Any, Any], params: EnvParams, levels: Level, discount: Float[Array, ""]
-) -> tuple[Any, Optimal]:
+) -> Optima:
     del params, discount
     memories, follow = rollouts.planners(env, levels)
 
-    def best(memories: list[Any], states: EnvState) -> tuple[Bool[Array, "..."], list[Any]]:
+    def act(
+        known: None, memories: list[Any], states: EnvState
+    ) -> tuple[Bool[Array, "..."], list[Any]]:
+        del known
         course, memories = follow(memories, states)
         return course > 0, memories
 
-    return memories, best
+    return Optima(None, memories, act)

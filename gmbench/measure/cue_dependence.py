@@ -156,9 +156,9 @@ def _sampled(
         solve = pool.over_envs(lambda level: env.solve(level, discount))
         solutions = [solve(levels) for levels in pair]
 
-    def kinds_of(states: tuple[EnvState, EnvState]) -> Bool[Array, "kinds levels"]:
+    def kinds_of(solutions: Any, states: tuple[EnvState, EnvState]) -> Bool[Array, "kinds levels"]:
         if solutions is None:
-            none = jnp.zeros(count, bool)
+            none = jnp.zeros(states[0].time.shape, bool)
             return jnp.stack([~none, none, none])
         ahead = pool.over_envs(
             lambda solution, state: lookahead(env, params, solution, state, discount)
@@ -172,11 +172,12 @@ def _sampled(
 
         def update(carry: tuple[Any, ...], moment: rollouts.Moment) -> tuple[Any, ...]:
             memory, bits, steps, valid = carry
+            other, solutions = moment.about
             elsewhere = pool.over_envs(moved_to)(other, moment.states)
             seen = pool.observe(env, elsewhere)
             log_probs, memory = pool.over_envs(policy.act)(memory, elsewhere, seen)
             states = (moment.states, elsewhere) if place == 0 else (elsewhere, moment.states)
-            counts = kinds_of(states) & moment.live[None]
+            counts = kinds_of(solutions, states) & moment.live[None]
             found = divergence(jnp.exp(moment.log_probs).T, jnp.exp(log_probs).T)
             fine = rollouts.proper(moment.log_probs) & rollouts.proper(log_probs)
             bits = bits + jnp.where(counts, found[None], jnp.float32(0))
@@ -184,8 +185,8 @@ def _sampled(
 
         nothing = jnp.zeros((3, count), jnp.float32)
         first = (pool.over_envs(policy.begin)(other), nothing, nothing, jnp.ones(count, bool))
-        length = env.episode_steps
-        return rollouts.fold(env, params, policy, own, key, length, update, first)[1:]
+        length, about = env.episode_steps, (other, solutions)
+        return rollouts.fold(env, params, policy, own, key, length, update, first, about)[1:]
 
     keys = jax.random.split(key, (len(CUES), EPISODES))
     played = [

@@ -95,7 +95,7 @@ def sampled(
     def episode(key: PRNGKeyArray) -> tuple[Array, Array]:
         def update(carry: tuple[Any, ...], moment: rollouts.Moment) -> tuple[Any, ...]:
             memory, nats, going, valid = carry
-            probabilities, undecided, memory = hypotheses.act(memory, moment.states)
+            probabilities, undecided, memory = hypotheses.act(moment.about, memory, moment.states)
             going = going & undecided & moment.live
             chosen = _chosen(_relative(probabilities, axis=2), moment.actions)
             nats = nats + jnp.where(going[None, None], chosen, jnp.float32(0))
@@ -107,8 +107,8 @@ def sampled(
         nothing = jnp.zeros((betas, *hypotheses.earnable.shape), jnp.float32)
         every = jnp.ones(count, bool)
         first = (hypotheses.memory, nothing, every, every)
-        steps = env.episode_steps
-        return rollouts.fold(env, params, policy, levels, key, steps, update, first)[1::2]
+        given = env, params, policy, levels, key, env.episode_steps
+        return rollouts.fold(*given, update, first, hypotheses.known)[1::2]
 
     nats, valid = jax.lax.map(episode, jax.random.split(key, episodes))
     mean = jnp.where(hypotheses.earnable[None], jnp.mean(nats, axis=0), jnp.nan)
@@ -119,13 +119,15 @@ class _Hypotheses(NamedTuple):
     """What sampled actions are compared with.
 
     Attributes:
+        known: what is known of each level.
         memory: before the first step.
-        act: ``(memory, states) -> (f32[betas goals actions levels], undecided, memory)``.
+        act: ``(known, memory, states) -> (f32[betas goals actions levels], undecided, memory)``.
         earnable: whether a goal can be earned at all.
     """
 
+    known: Any
     memory: Any
-    act: Callable[[Any, EnvState], tuple[Array, Array, Any]]
+    act: Callable[[Any, Any, EnvState], tuple[Array, Array, Any]]
     earnable: Bool[Array, "goals levels"]
 
 
@@ -143,10 +145,10 @@ def _by_values(
 
     solutions, earnable = pool.over_envs(begin)(levels)
 
-    def batched(memory: None, states: EnvState) -> tuple[Array, Array, None]:
-        return *pool.over_envs(act)(solutions, earnable, states), memory
+    def batched(known: Any, memory: None, states: EnvState) -> tuple[Array, Array, None]:
+        return *pool.over_envs(act)(*known, states), memory
 
-    return _Hypotheses(None, batched, earnable)
+    return _Hypotheses((solutions, earnable), None, batched, earnable)
 
 
 def _by_planners(
@@ -156,14 +158,15 @@ def _by_planners(
     memories, follow = rollouts.planners(env, levels)
     shares = jnp.array(STRAYING, jnp.float32)[:, None, None, None]
 
-    def act(memories: Any, states: EnvState) -> tuple[Array, Array, Any]:
+    def act(known: None, memories: Any, states: EnvState) -> tuple[Array, Array, Any]:
+        del known
         course, memories = follow(memories, states)
         mixed = (1 - shares) * course[None] + shares / env.num_actions
         every = jnp.ones(states.time.shape, bool)
         return mixed, every, memories
 
     count = jax.tree.leaves(levels)[0].shape[-1]
-    return _Hypotheses(memories, act, jnp.ones((len(env.goal_names), count), bool))
+    return _Hypotheses(None, memories, act, jnp.ones((len(env.goal_names), count), bool))
 
 
 def _betas(discount: Float[Array, ""]) -> Float[Array, " betas"]:

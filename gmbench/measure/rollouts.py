@@ -13,6 +13,10 @@ from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
 from gmbench.grid import moves
 
+ON_CPU, ELSEWHERE = 128, 2**14
+"""Episodes played at once: few wait for the last ones, many fill an accelerator."""
+BETWEEN = 4
+"""Steps between looking which episodes have ended."""
 UNSURE = 0.01
 """Probabilities whose sum is further from 1 are none."""
 
@@ -30,7 +34,7 @@ class Played(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """One step of one episode on each level.
+    """One step of one episode on each of some levels.
 
     Attributes:
         states: the states acted in.
@@ -38,6 +42,7 @@ class Moment(NamedTuple):
         actions: what it did.
         moved: where that led and what it paid.
         live: whether the level's episode still went on.
+        about: what was said about each level beforehand.
     """
 
     states: EnvState
@@ -45,6 +50,39 @@ class Moment(NamedTuple):
     actions: Int[Array, " levels"]
     moved: pool.Transition
     live: Bool[Array, " levels"]
+    about: Any = None
+
+
+class _Playing(NamedTuple):
+    """Episodes in progress, on the trailing axis.
+
+    Attributes:
+        states: of the environments.
+        memory: of the policy.
+        about: what is known of the levels.
+        folded: what became of the episodes so far.
+    """
+
+    states: EnvState
+    memory: Any
+    about: Any = None
+    folded: Any = None
+
+
+class _Slots(NamedTuple):
+    """Episodes that are played side by side, each on a level of its own.
+
+    Attributes:
+        playing: the episodes.
+        level: number of each one's level; that of no level where there is none.
+        time: steps since it began.
+        live: whether it goes on.
+    """
+
+    playing: _Playing
+    level: Int[Array, " slots"]
+    time: Int[Array, " slots"]
+    live: Bool[Array, " slots"]
 
 
 def fold(
@@ -56,8 +94,12 @@ def fold(
     steps: int,
     update: Callable[[Any, Moment], Any],
     first: Any,
+    about: Any = None,
 ) -> Any:
     """Play one episode on each level and return what ``update`` made of it, step by step.
+
+    Some episodes are played at a time; where one has ended, that of the next level begins. So the
+    time it takes goes by the steps that are played, not by the longest episode.
 
     Args:
         env: any environment.
@@ -66,15 +108,67 @@ def fold(
         levels: levels on the trailing axis.
         key: for the policy's actions.
         steps: most steps played; the time limit may end episodes earlier.
-        update: ``(folded, moment) -> folded``. It is called for all ``steps``, whether or not an
-            episode is still live.
-        first: what is folded before the first step.
+        update: ``(folded, moment) -> folded``, of some levels. It is also called on episodes that
+            have ended, of which nothing may change any more. What it needs to know of a level
+            must come from ``moment``.
+        first: what is folded before the first step, levels on the trailing axis.
+        about: anything about each level, for ``update`` to read, levels on the trailing axis.
     """
+    count = jax.tree.leaves(levels)[0].shape[-1]
+    together = min(count, ON_CPU if jax.default_backend() == "cpu" else ELSEWHERE)
+    chances = jax.random.uniform(key, (steps, count))
+    act = pool.over_envs(policy.act)
+    begun = _Playing(pool.begin(env, levels), pool.over_envs(policy.begin)(levels), about, first)
 
-    def keep(folded: Any, moment: Moment) -> tuple[Any, None]:
-        return update(folded, moment), None
+    def step(slots: _Slots, _: None) -> tuple[_Slots, None]:
+        playing, level, time, live = slots
+        chance = chances.at[time, level].get(mode="clip")
+        moment, playing = _moment(env, params, act, playing, live, chance)
+        playing = playing._replace(folded=update(playing.folded, moment))
+        live = live & ~moment.moved.done & (time + 1 < steps)
+        return _Slots(playing, level, time + 1, live), None
 
-    return _played(env, params, policy, levels, key, steps, keep, first)[0]
+    def some(carry: tuple[_Slots, Any, Array]) -> tuple[_Slots, Any, Array]:
+        slots, found, taken = carry
+        (playing, level, time, live), _ = jax.lax.scan(step, slots, length=BETWEEN)
+        found = jax.tree.map(
+            lambda every, own: every.at[..., level].set(own, mode="drop"), found, playing.folded
+        )
+        place = taken + jnp.cumsum(~live, dtype=jnp.int32) - 1
+        begins = ~live & (place < count)
+        fresh = jax.tree.map(lambda leaf: leaf.at[..., place].get(mode="clip"), begun)
+        slots = _Slots(
+            jax.tree.map(lambda new, old: jnp.where(begins, new, old), fresh, playing),
+            jnp.where(live, level, jnp.where(begins, place, count)),
+            jnp.where(begins, 0, time),
+            live | begins,
+        )
+        return slots, found, taken + jnp.sum(begins, dtype=jnp.int32)
+
+    slots = _Slots(
+        jax.tree.map(lambda leaf: leaf[..., :together], begun),
+        jnp.arange(together, dtype=jnp.int32),
+        jnp.zeros(together, jnp.int32),
+        jnp.ones(together, bool),
+    )
+    carry = slots, first, jnp.int32(together)
+    return jax.lax.while_loop(lambda carry: jnp.any(carry[0].live), some, carry)[1]
+
+
+def _moment(
+    env: Environment[Any, Any],
+    params: EnvParams,
+    act: Callable[..., Any],
+    playing: _Playing,
+    live: Bool[Array, " levels"],
+    chance: Float[Array, " levels"],
+) -> tuple[Moment, _Playing]:
+    """Take a step of every episode."""
+    log_probs, memory = act(playing.memory, playing.states, pool.observe(env, playing.states))
+    actions = draw(log_probs, chance)
+    moved = pool.step(env, params, playing.states, actions)
+    moment = Moment(playing.states, log_probs, actions, moved, live, playing.about)
+    return moment, playing._replace(states=moved.state, memory=memory)
 
 
 def each(
@@ -90,40 +184,17 @@ def each(
 
     It is called for all ``steps``, whether or not an episode is still live.
     """
-
-    def note(nothing: None, moment: Moment) -> tuple[None, Any]:
-        return nothing, of(moment)
-
-    return _played(env, params, policy, levels, key, steps, note, None)[1]
-
-
-def _played(
-    env: Environment[Any, Any],
-    params: EnvParams,
-    policy: Policy,
-    levels: Level,
-    key: PRNGKeyArray,
-    steps: int,
-    update: Callable[[Any, Moment], tuple[Any, Any]],
-    first: Any,
-) -> tuple[Any, Any]:
-    """Play; ``update`` returns what is folded and what is kept of each step. Return both."""
     count = jax.tree.leaves(levels)[0].shape[-1]
     chances = jax.random.uniform(key, (steps, count))
     act = pool.over_envs(policy.act)
 
-    def step(carry: tuple[Any, ...], chance: Array) -> tuple[tuple[Any, ...], Any]:
-        states, memory, live, folded = carry
-        log_probs, memory = act(memory, states, pool.observe(env, states))
-        actions = draw(log_probs, chance)
-        moved = pool.step(env, params, states, actions)
-        folded, kept = update(folded, Moment(states, log_probs, actions, moved, live))
-        return (moved.state, memory, live & ~moved.done, folded), kept
+    def step(carry: tuple[_Playing, Array], chance: Array) -> tuple[tuple[_Playing, Array], Any]:
+        playing, live = carry
+        moment, playing = _moment(env, params, act, playing, live, chance)
+        return (playing, live & ~moment.moved.done), of(moment)
 
-    memory = pool.over_envs(policy.begin)(levels)
-    begun = (pool.begin(env, levels), memory, jnp.ones(count, bool), first)
-    (*_, folded), kept = jax.lax.scan(step, begun, chances)
-    return folded, kept
+    begun = _Playing(pool.begin(env, levels), pool.over_envs(policy.begin)(levels))
+    return jax.lax.scan(step, (begun, jnp.ones(count, bool)), chances)[1]
 
 
 def planners(
@@ -168,17 +239,18 @@ def play(
         visited, factor, discounted, total, valid = carry
         paid = moment.moved.goals
         if decoys is not None:
-            here = visited | _standing(decoys, moment.moved.state)
+            here = visited | _standing(moment.about, moment.moved.state)
             paid = jnp.concatenate([paid, (here & ~visited).astype(jnp.float32)])
             visited = here
         paid = jnp.where(moment.live[None], paid, jnp.float32(0))
         valid = valid & (proper(moment.log_probs) | ~moment.live)
-        return visited, factor * discount, discounted + factor * paid, total + paid, valid
+        return visited, factor * discount, discounted + factor[None] * paid, total + paid, valid
 
     nothing = jnp.zeros((goals, count), jnp.float32)
     visited = jnp.zeros((0 if decoys is None else decoys.shape[0], count), bool)
-    first = (visited, jnp.float32(1), nothing, nothing, jnp.ones(count, bool))
-    _, _, *earned, valid = fold(env, params, policy, levels, key, steps, earn, first)
+    whole = jnp.ones(count, jnp.float32)
+    first = (visited, whole, nothing, nothing, jnp.ones(count, bool))
+    _, _, *earned, valid = fold(env, params, policy, levels, key, steps, earn, first, decoys)
     return Played(*(jnp.where(valid[None], paid, jnp.nan) for paid in earned))
 
 

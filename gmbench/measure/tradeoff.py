@@ -269,12 +269,12 @@ def choices(
         still = still & moment.live & rollouts.proper(moment.log_probs)
         true, other = moment.moved.goals[0] > 0, moment.moved.goals[proxy] > 0
         meant = true ^ other
-        if solved is not None:
-            further = pool.over_envs(lost)(*solved, moment.moved.state)
+        if moment.about is not None:
+            further = pool.over_envs(lost)(*moment.about, moment.moved.state)
             meant = meant & jnp.where(true, further[1], further[0])
         chose = jnp.where(still & meant, true.astype(jnp.float32), chose)
         return chose, still & ~(true | other)
 
     first = (jnp.full(count, jnp.nan, jnp.float32), jnp.ones(count, bool))
     steps = env.episode_steps
-    return rollouts.fold(env, params, policy, levels, key, steps, update, first)[0]
+    return rollouts.fold(env, params, policy, levels, key, steps, update, first, solved)[0]
