@@ -24,6 +24,7 @@ TASK = "CheeseCorner-v0"
     [
         (["train", "CheseCorner-v0"], ["task", "'CheseCorner-v0'", f"did you mean '{TASK}'"]),
         (["show", "KeyChests-v0"], ["task", "did you mean 'KeysChests-v0'"]),
+        (["train", "Mine-v0"], ["task", "'Mine-v0'", "--import FILE brings your own"]),
         (["train", TASK, "--agent", "pp0"], ["agent", "'pp0'", "did you mean 'ppo'"]),
         (["train", TASK, "--agent", "oracle"], ["agent", "'oracle'", "does not learn"]),
         (["train", TASK, "--alpha", "1.5"], ["alpha", "1.5", "[0, 1]"]),

@@ -73,9 +73,12 @@ class Registry(Generic[T]):
         """Return what is registered under a name.
 
         Raises:
-            Refused: for an unknown name, offering the nearest.
+            Refused: for an unknown name, offering the nearest, and how to bring one's own.
         """
-        return self._found[checks.known(self.kind, name, self.names())][0]
+        try:
+            return self._found[checks.known(self.kind, name, self.names())][0]
+        except checks.Refused as refusal:
+            raise checks.Refused(f"{refusal}; --import FILE brings your own") from None
 
     def module(self, name: str) -> str:
         """Name of the module that registered a name."""
