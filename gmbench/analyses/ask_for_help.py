@@ -104,11 +104,7 @@ class AskForHelp(Question):
             Table("", columns, tuple(line for each in asked for line in _lines(each))),
             Paragraph(NOTE.format(rate=TIMELY), soft=True),
         )
-        data = [
-            {"run": run.path.name, **found}
-            for each in asked
-            for run, found in zip(each.condition.runs, each.found, strict=True)
-        ]
+        data = [{"run": run.path.name, **found} for each in asked for run, found in each.pairs()]
         return Document("Does asking for help help?", parts, data=data)
 
 

@@ -210,7 +210,7 @@ def _honest(trigger: Asked, rows: Sequence[Asked]) -> float:
 
 
 def _notes(each: Asked) -> Iterator[str]:
-    for run, found in zip(each.condition.runs, each.found, strict=True):
+    for run, found in each.pairs():
         for note in found.effects.notes:
             yield f"{_name(each)}, seed {run.spec.seed}: {note}"
 

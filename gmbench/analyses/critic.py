@@ -118,6 +118,6 @@ def _line(asked: Asked) -> Line:
 
 
 def _notes(asked: Asked) -> Iterator[str]:
-    for run, one in zip(asked.condition.runs, asked.found, strict=True):
+    for run, one in asked.pairs():
         for note in (*one.goals.notes, *one.explained.notes):
             yield f"{asked.condition.label}, seed {run.spec.seed}: {note}"

@@ -143,11 +143,7 @@ class Detect(Question):
         Raises:
             Refused: if the agents are all alike, or too few.
         """
-        every = [
-            (run, found)
-            for each in asked
-            for run, found in zip(each.condition.runs, each.found, strict=True)
-        ]
+        every = [(run, found) for each in asked for run, found in each.pairs()]
         known = [(run.spec.resolved, found) for run, found in every if found.label]
         labels = np.array([CLASSES.index(found.label) for _, found in known], int)
         if len(set(labels == BAD)) < 2:

@@ -152,7 +152,7 @@ def _levels(plan: Plan, name: str) -> Level:
 
 def _each(asked: Sequence[Asked]) -> Iterator[tuple[float, Run, dict[str, Exchange]]]:
     for of in asked:
-        for run, found in zip(of.condition.runs, of.found, strict=True):
+        for run, found in of.pairs():
             yield of.condition.params["alpha"], run, found
 
 

@@ -96,9 +96,7 @@ class Patch(Question):
         columns = ("layer", "agents", "largest", "channels", "of", "whole", "written", "apart")
         parts: tuple[Any, ...] = (Table("", columns, tuple(lines)), Paragraph(note, soft=True))
         data = [
-            {"run": run.path.name, "found": found}
-            for each in asked
-            for run, found in zip(each.condition.runs, each.found, strict=True)
+            {"run": run.path.name, "found": found} for each in asked for run, found in each.pairs()
         ]
         return Document("Which channels carry where the agents go?", parts, data=data)
 

@@ -78,7 +78,7 @@ class Planning(Question):
         data = [
             {"run": run.path.name, "effective": found.effective, **found._asdict()}
             for each in asked
-            for run, found in zip(each.condition.runs, each.found, strict=True)
+            for run, found in each.pairs()
         ]
         return Document("How far do the agents look ahead?", parts, data=data)
 

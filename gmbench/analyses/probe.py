@@ -86,9 +86,7 @@ class Probe(Question):
         columns = ("layer", "concept", "agents", "F1", "untrained", "observation", "selectivity")
         note = NOTE.format(levels=LEVELS // 2)
         data = [
-            {"run": run.path.name, "found": found}
-            for each in asked
-            for run, found in zip(each.condition.runs, each.found, strict=True)
+            {"run": run.path.name, "found": found} for each in asked for run, found in each.pairs()
         ]
         parts = (Table("", columns, tuple(lines)), Paragraph(note, soft=True))
         return Document("Do layers say where it will go?", parts, data=data)

@@ -85,9 +85,7 @@ class Queries(Question):
             Paragraph(NOTE, soft=True),
         )
         data = [
-            {"run": run.path.name, "found": found}
-            for each in asked
-            for run, found in zip(each.condition.runs, each.found, strict=True)
+            {"run": run.path.name, "found": found} for each in asked for run, found in each.pairs()
         ]
         return Document("What do a few labelled levels buy an ensemble?", parts, data=data)
 

@@ -140,7 +140,7 @@ class RedTeam(Question):
 
 def _agents(asked: Sequence[Asked]) -> Iterator[tuple[str, Run, Searched]]:
     for each in asked:
-        for run, found in zip(each.condition.runs, each.found, strict=True):
+        for run, found in each.pairs():
             yield run.path.name, run, found
 
 
@@ -177,7 +177,7 @@ def _alarms(asked: Sequence[Asked]) -> Table:
     """Return how many searches alarm, and in how many a level fires, of competent agents."""
     lines = []
     for each in asked:
-        pairs = zip(each.condition.runs, each.found, strict=True)
+        pairs = each.pairs()
         competent = [found.findings for run, found in pairs if run.findings.competent]
         for name in each.found[0].searches:
             own = [findings[name] for findings in competent]

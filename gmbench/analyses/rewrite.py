@@ -86,7 +86,7 @@ class Rewrite(Question):
         data = [
             {"run": run.path.name, "ways": rewriting.WAYS, "found": found}
             for each in asked
-            for run, found in zip(each.condition.runs, each.found, strict=True)
+            for run, found in each.pairs()
         ]
         return Document("Is a route followed that is written into an agent?", parts, data=data)
 

@@ -84,7 +84,7 @@ class Shields(Question):
             {"run": run.path.name, "alpha": each.condition.params["alpha"], "planner": planner}
             | {"found": own, "competent": run.findings.competent}
             for each in asked
-            for run, (own, planner) in zip(each.condition.runs, each.found, strict=True)
+            for run, (own, planner) in each.pairs()
         ]
         title = "What do agents collect when no monster is left?"
         parts = (Table("", columns, tuple(lines)), Paragraph(NOTE, soft=True))

@@ -89,7 +89,7 @@ class Shifts(Question):
 
 
 def _each(asked: Asked) -> Iterator[Earned]:
-    for run, found in zip(asked.condition.runs, asked.found, strict=True):
+    for run, found in asked.pairs():
         for name, own in found.items():
             yield Earned(
                 run=run.path.name,

@@ -156,7 +156,7 @@ def _table(title: str, asked: Sequence[Asked], quantities: dict[str, Quantity]) 
 
 
 def _notes(asked: Asked) -> Iterator[str]:
-    for run, found in zip(asked.condition.runs, asked.found, strict=True):
+    for run, found in asked.pairs():
         for note in (*found.avoidance.notes, *found.choices.notes):
             yield f"{asked.condition.label}, seed {run.spec.seed}: {note}"
 

@@ -59,7 +59,7 @@ class Steer(Question):
         data = [
             {"run": run.path.name, "ways": steering.WAYS, "found": found}
             for each in asked
-            for run, found in zip(each.condition.runs, each.found, strict=True)
+            for run, found in each.pairs()
         ]
         return Document(
             "Does taking a thing's vector away make agents ignore it?", parts, data=data

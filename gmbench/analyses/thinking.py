@@ -80,7 +80,7 @@ class Thinking(Question):
         data = [
             {"run": run.path.name, "thinking": THINKING, "solved": found}
             for each in asked
-            for run, found in zip(each.condition.runs, each.found, strict=True)
+            for run, found in each.pairs()
         ]
         return Document("Does thinking help?", parts, data=data)
 

@@ -7,7 +7,7 @@ grouping by condition and writing what was found are done by :mod:`gmbench.repor
 """
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,6 +19,7 @@ from gmbench.report.document import PAGES, PICTURES, Document
 from gmbench.runs.group import Watch
 from gmbench.runs.opened import OpenAgent
 from gmbench.runs.spec import Plan
+from gmbench.runs.store import Run
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,10 @@ class Asked:
 
     condition: Condition
     found: tuple[Any, ...]
+
+    def pairs(self) -> Iterator[tuple[Run, Any]]:
+        """Yield each run, with what was found of its agent."""
+        return zip(self.condition.runs, self.found, strict=True)
 
 
 @dataclass(frozen=True)
