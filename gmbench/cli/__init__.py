@@ -2,7 +2,9 @@
 
 import importlib.util
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -86,6 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
 
         use_cores(len(os.sched_getaffinity(0)))
         use_cache()
+        _leave_in_order()
         questions.run(parsed) if questions.is_question(parsed) else parsed.run()
     except checks.Refused as refusal:
         _fail(str(refusal))
@@ -119,6 +122,17 @@ def _imported(given: list[str]) -> list[str]:
         spec.loader.exec_module(sys.modules[path.stem])
         del rest[place : place + 2]
     return rest
+
+
+def _leave_in_order() -> None:
+    """Let SIGTERM end the command as an error would, so that bars give the terminal back."""
+
+    def leave(number: int, frame: Any) -> None:
+        del frame
+        sys.exit(128 + number)
+
+    if threading.current_thread() is threading.main_thread():  # no other can set handlers
+        signal.signal(signal.SIGTERM, leave)
 
 
 def _fail(message: str) -> None:

@@ -195,7 +195,7 @@ def progress() -> Iterator[Callable[[Any], None]]:
     try:
         yield watch
     finally:
-        if known:
+        if bars.live.is_started:
             bars.stop()
 
 
