@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from gmbench.core import checks, registry
 from gmbench.report.document import Document, Line, Picture, Table
-from gmbench.report.figures import CONDITION_COLOURS, STYLE, WIDTH
+from gmbench.report.figures import STYLE, WIDTH, legend_below, look
 from gmbench.report.question import Asked, Question
 from gmbench.runs.store import Run
 from gmbench.stats.aggregates import known_mean
@@ -78,11 +78,11 @@ class Curve(Question):
             axes = figure.subplots()
             places = np.arange(1, self.parts + 1)
             for number, (of, title) in enumerate(zip(means, titles, strict=True)):
-                colour = CONDITION_COLOURS[number % len(CONDITION_COLOURS)]
-                axes.plot(places, np.array(of).T, color=colour, linewidth=0.6, alpha=0.5)
+                style = look(number)
+                axes.plot(places, np.array(of).T, linewidth=0.6, alpha=0.5, **style)
                 mean = [known_mean(np.array(part)) for part in zip(*of, strict=True)]
-                axes.plot(places, mean, color=colour, linewidth=2, label=title)
+                axes.plot(places, mean, linewidth=2, label=title, **style)
             axes.set_xlabel(f"part of {self.parts} of the training")
             axes.set_ylabel(self.metric)
-            figure.legend(loc="outside upper center", frameon=False)
+            legend_below(figure)
         return figure

@@ -17,7 +17,7 @@ from gmbench.measure import levels, planning
 from gmbench.measure.planning import Depths, Pairs
 from gmbench.report import lookahead
 from gmbench.report.document import Cell, Document, Line, Paragraph, Picture, Table
-from gmbench.report.figures import CONDITION_COLOURS, STYLE, WIDTH
+from gmbench.report.figures import INK, STYLE, WIDTH, legend_below, look
 from gmbench.report.lookahead import Point
 from gmbench.report.question import Asked, Question
 from gmbench.runs.group import Watch
@@ -110,12 +110,11 @@ def draw(asked: Sequence[Asked]) -> Figure:
         figure = Figure((WIDTH, 0.5 * WIDTH), layout="constrained")
         axes = figure.subplots()
         for place, each in enumerate(asked):
-            first, colour = each.found[0], CONDITION_COLOURS[place % len(CONDITION_COLOURS)]
+            first, style = each.found[0], look(place, marked=True)
             means = np.mean([found.accuracy for found in each.found], axis=0)
-            label = each.condition.name
-            axes.plot(first.depth, means, "o-", color=colour, label=label)
-            axes.plot(first.depth, first.chance, ":", color=colour)
+            axes.plot(first.depth, means, ms=4, lw=1.2, label=each.condition.name, **style)
+            axes.plot(first.depth, first.chance, ":", color=INK, lw=0.8)
         axes.set(xlabel="steps to the wall", ylabel="right in both levels", ylim=(0, 1))
         axes.set_xticks(sorted({depth for each in asked for depth in each.found[0].depth}))
-        axes.legend(frameon=False)
+        legend_below(figure)
     return figure

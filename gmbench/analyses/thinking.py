@@ -29,7 +29,7 @@ from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
 from gmbench.measure import evaluation, levels, rollouts
 from gmbench.report.document import Cell, Document, Line, Paragraph, Picture, Table
-from gmbench.report.figures import CONDITION_COLOURS, STYLE, WIDTH
+from gmbench.report.figures import STYLE, WIDTH, legend_below, look
 from gmbench.report.question import Asked, Question
 from gmbench.runs.group import Watch
 from gmbench.runs.opened import OpenAgent
@@ -162,14 +162,14 @@ def draw(asked: Sequence[Asked]) -> Figure:
         for axes, name in zip(row, names, strict=True):
             for place, each in enumerate(asked):
                 if name in each.found[0]:
-                    _curve(axes, each, name, CONDITION_COLOURS[place % len(CONDITION_COLOURS)])
+                    _curve(axes, each, name, look(place, marked=True))
             axes.set(title=name, xlabel="steps of thinking", ylim=(0, 1))
             axes.set_xscale("symlog", base=2, linthresh=1)
         row[0].set_ylabel("solved")
-        row[0].legend(frameon=False)
+        legend_below(figure)
     return figure
 
 
-def _curve(axes: Any, asked: Asked, name: str, colour: str) -> None:
+def _curve(axes: Any, asked: Asked, name: str, style: dict[str, Any]) -> None:
     means = [each.value for each in _shares(asked, name)]
-    axes.plot(THINKING, means, "o-", color=colour, label=asked.condition.name)
+    axes.plot(THINKING, means, ms=4, lw=1.2, label=asked.condition.name, **style)

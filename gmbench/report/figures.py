@@ -110,6 +110,20 @@ def legend_beside(axes: Axes) -> None:
         )
 
 
+def legend_below(figure: Figure, columns: int = 1) -> None:
+    """Put what the lines of the first axes are below them; the figure grows by as much."""
+    lines, names = figure.axes[0].get_legend_handles_labels()
+    figure.set_figheight(figure.get_figheight() + 0.18 * -(-len(names) // columns))
+    figure.legend(
+        lines,
+        names,
+        loc="outside lower center",
+        ncols=columns,
+        frameon=False,
+        handlelength=2.6,
+    )
+
+
 def by_heading(conditions: Sequence[Condition]) -> list[list[Condition]]:
     """Return conditions of the same task and shape together."""
     return [list(group) for _, group in groupby(conditions, key=lambda each: each.heading)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import matplotlib as mpl
@@ -107,8 +108,11 @@ def draw(points: Sequence[Point]) -> Figure:
         figure = Figure((WIDTH, 0.46 * WIDTH), layout="constrained")
         row = figure.subplots(1, len(AGAINST))
         for axes, (score, words) in zip(row, AGAINST.items(), strict=True):
+            for own, colour in zip(groups.values(), cycle(CONDITION_COLOURS), strict=False):
+                _points(axes, own, score, colour)
+            axes.margins(x=0.2, y=0.1)
             for place, own in enumerate(groups.values()):
-                _points(axes, own, score, CONDITION_COLOURS[place % len(CONDITION_COLOURS)])
+                _names(axes, own, score, CONDITION_COLOURS[place % len(CONDITION_COLOURS)], place)
             axes.set(title=words, xlabel="effective planning depth")
         handles = [
             mpl.lines.Line2D([], [], marker="o", linestyle="", color=colour)
@@ -123,14 +127,24 @@ def _points(axes: Axes, points: Sequence[Point], score: str, colour: str) -> Non
         across, up = each.depth, each.row.scores[score]
         bars: dict[str, Any] = {"xerr": _bar(across), "yerr": _bar(up)}
         axes.errorbar(across.value, up.value, **bars, fmt="o", color=colour, lw=0.8, ms=3)
-        axes.annotate(
-            each.agent,
-            (across.value, up.value),
-            (2, 2),
-            textcoords="offset points",
-            fontsize=6,
-            color=colour,
-        )
+
+
+def _names(axes: Axes, points: Sequence[Point], score: str, colour: str, place: int) -> None:
+    """Write agents' names beside their points, every other group's on the left.
+
+    A name that would lie over the one below is moved up.
+    """
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    side: dict[str, Any] = {"xytext": (-3, -2), "ha": "right"} if place % 2 else {"xytext": (3, -2)}
+    how: dict[str, Any] = {"textcoords": "offset points", "fontsize": 6, "color": colour} | side
+    named: list[tuple[float, float]] = []
+    for each in sorted(points, key=lambda given: given.row.scores[score].value):
+        x, y = each.depth.value, each.row.scores[score].value
+        for other, below in named:
+            if abs(x - other) < 0.2 * (right - left):
+                y = max(y, below + 0.045 * (high - low))
+        named.append((x, y))
+        axes.annotate(each.agent, (x, y), **how)
 
 
 def _bar(estimate: Estimate) -> np.ndarray:

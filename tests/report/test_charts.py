@@ -1,7 +1,9 @@
 """Charts draw what the rows say, the same bytes every time."""
 
+import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from gmbench.report import alphas, charts, figures, profiles, scores
 from gmbench.runs.store import load_all
@@ -81,3 +83,18 @@ def test_other_formats_are_refused(runs, tmp_path):
     with pytest.raises(ValueError, match=r"a\.pdf"):
         figures.save(charts.outcome_bars(scores.summarise(runs)), tmp_path / "a.pdf")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("many", [2, 18])
+def test_a_legend_below_covers_nothing(many):
+    with mpl.rc_context(figures.STYLE):
+        figure = Figure((figures.WIDTH, 3), layout="constrained")
+        axes = figure.subplots()
+        for place in range(many):
+            axes.plot([0, 1], [0, place], label=f"a condition, {place}", **figures.look(place))
+        figures.legend_below(figure)
+        figure.draw_without_rendering()
+        (legend,) = figure.legends
+        assert legend.get_window_extent().y1 <= axes.get_tightbbox().y0
+        assert legend.get_window_extent().y0 >= 0
+        assert axes.get_window_extent().height > 2 * figure.dpi
