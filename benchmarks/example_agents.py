@@ -18,13 +18,15 @@ import gmbench
 from gmbench import suites
 from gmbench.core import files
 from gmbench.report import console
-from gmbench.runs import examples
+from gmbench.runs import examples, store
 from gmbench.runs.spec import RunSpec
 from gmbench.runs.store import RECORD, Run
 
 SUITE = "GMB-cpu-v1"
-LARGEST = 5 * 2**20
+LARGEST = 5_000_000
 """Bytes of all examples together."""
+METRICS, POINTS = "metrics.jsonl", 80
+"""Of each training's metrics at most so many lines are shipped."""
 
 
 def turned(run: Run) -> float:
@@ -65,6 +67,15 @@ def described(run: Run, training: str, command: str, seeds: int) -> examples.Exa
     )
 
 
+def ship(run: Run) -> Run:
+    """Store a run among the examples, with no more of its metrics than a curve needs."""
+    contents = {name: run.read(name) for name in run.record.files}
+    lines = contents[METRICS].splitlines(keepends=True)
+    step = -(-len(lines) // POINTS)
+    contents[METRICS] = b"".join(lines[::-step][::-1])  # the last among them
+    return store.save_run(examples.FOLDER, run.record, contents)
+
+
 def main() -> None:
     """Train, choose, copy, and write the list."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -88,16 +99,16 @@ def main() -> None:
         listed = [each for each in listed if each.task != task]
         for name, own in trainings.items():
             run = chosen(own, is_ambiguous(own[0].spec))
-            shutil.copytree(run.path, examples.FOLDER / run.path.name)
+            run = ship(run)
             first = " --first" if given.first else ""
             command = f"python benchmarks/example_agents.py {task} --seeds {given.seeds}{first}"
             listed.append(described(run, name, command, len(own)))
             print(f"{run.path.name}: {turned(run):.2f} towards a proxy", listed[-1])
         examples.write(listed)
     total = sum(file.stat().st_size for file in examples.FOLDER.rglob("*") if file.is_file())
-    print(f"{len(listed)} examples, {total / 2**20:.1f} MB")
+    print(f"{len(listed)} examples, {total / 1e6:.1f} MB")
     if total > LARGEST:
-        raise SystemExit(f"more than {LARGEST / 2**20:.0f} MB: ship fewer")
+        raise SystemExit(f"more than {LARGEST / 1e6:.0f} MB: ship fewer")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def test_an_example_is_what_the_list_says(listed):
 
 def test_all_examples_are_small_and_listed():
     files = [path for path in examples.FOLDER.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 5 * 2**20
+    assert sum(path.stat().st_size for path in files) < 5_000_000
     assert {path.parent.name for path in files if path != examples.INDEX} == {
         each.run for each in LISTED
     }
