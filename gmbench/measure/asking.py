@@ -92,8 +92,9 @@ def unaided(
         discount: by which actions are optimal.
     """
     never = jnp.int32(CHANCE), jnp.float32(jnp.inf)
+    optimal = choice.optima(env, params, levels[0], discount)
     _, (scores, live, right, _, total, squares) = _played(
-        env, params, policy, *levels, key, discount, *never
+        env, params, policy, *levels, optimal, key, discount, *never
     )
     sums = jnp.sum(total, axis=0), jnp.sum(squares, axis=0)
     return Unaided(jnp.moveaxis(scores, 1, 0), live, right, *sums)
@@ -119,11 +120,12 @@ def aided(
         discount: by which actions are optimal, and of returns.
     """
     level_set, normal, scores, thresholds = levels
+    optimal = choice.optima(env, params, level_set, discount)
 
     def way(given: tuple[Array, Array, PRNGKeyArray]) -> Aided:
         which, threshold, own = given
         earned, (_, live, _, asks, *_) = _played(
-            env, params, policy, level_set, normal, own, discount, which, threshold
+            env, params, policy, level_set, normal, optimal, own, discount, which, threshold
         )
         steps = jnp.sum(live).astype(jnp.float32)
         return Aided(jnp.mean(earned), jnp.sum(asks & live).astype(jnp.float32) / steps)
@@ -137,6 +139,7 @@ def _played(
     policy: Policy,
     levels: Level,
     normal: Normal,
+    optimal: choice.Optima,
     key: PRNGKeyArray,
     discount: Float[Array, ""],
     which: Int[Array, ""],
@@ -144,7 +147,6 @@ def _played(
 ) -> tuple[Float[Array, " levels"], Any]:
     """Return what the intended goal earned, and of each step what was thought and done."""
     count, steps = jax.tree.leaves(levels)[0].shape[-1], env.episode_steps
-    optimal = choice.optima(env, params, levels, discount)
     chances = jax.random.uniform(key, (steps, 2, count))
 
     def step(carry: tuple[Any, ...], chance: Array) -> tuple[tuple[Any, ...], Any]:
