@@ -7,6 +7,7 @@ help makes good; its area over the share of steps handed over is compared with a
 often. And without help: does the agent ask before it makes its first mistake, or after?
 """
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -218,7 +219,8 @@ def draw(asked: Sequence[Asked]) -> Figure:
                     for field in ("asked", "gain")
                 )
                 axes.plot(x, y, "o-", ms=3, color=CONDITION_COLOURS[place], label=name)
-            axes.set(title=each.condition.label, xlabel="steps handed over", xlim=(0, 1))
+            title = textwrap.fill(each.condition.label, 90 // len(asked))
+            axes.set(title=title, xlabel="steps handed over", xlim=(0, 1))
         row[0].set_ylabel("gain")
         row[-1].legend(frameon=False)
     return figure
