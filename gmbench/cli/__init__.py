@@ -1,11 +1,12 @@
 """The command line. Only what a command needs is imported, so ``--help`` answers at once."""
 
+import contextlib
 import importlib.util
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -88,8 +89,8 @@ def main(arguments: list[str] | None = None) -> None:
 
         use_cores(len(os.sched_getaffinity(0)))
         use_cache()
-        _leave_in_order()
-        questions.run(parsed) if questions.is_question(parsed) else parsed.run()
+        with _left_in_order():
+            questions.run(parsed) if questions.is_question(parsed) else parsed.run()
     except checks.Refused as refusal:
         _fail(str(refusal))
     except BrokenPipeError:  # such as `gmbench list | head`
@@ -124,15 +125,24 @@ def _imported(given: list[str]) -> list[str]:
     return rest
 
 
-def _leave_in_order() -> None:
+@contextlib.contextmanager
+def _left_in_order() -> Iterator[None]:
     """Let SIGTERM end the command as an error would, so that bars give the terminal back."""
+    came: list[int] = []
 
     def leave(number: int, frame: Any) -> None:
         del frame
+        came.append(number)
         sys.exit(128 + number)
 
     if threading.current_thread() is threading.main_thread():  # no other can set handlers
         signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    except Exception:
+        if came:  # what was compiling made another error of it
+            sys.exit(128 + came[0])
+        raise
 
 
 def _fail(message: str) -> None:

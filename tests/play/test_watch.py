@@ -94,7 +94,13 @@ def test_keys_end_pause_and_skip_what_is_watched(capsys):
     assert "%" in text(skipping.pictures[0])
 
 
-@pytest.mark.parametrize("given", [("watch",), ("train", "--size", "5", "--steps", "1000000000")])
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("watch",),
+        pytest.param(("train", "--size", "5", "--steps", "1000000000"), marks=pytest.mark.nightly),
+    ],
+)
 def test_a_terminated_command_gives_the_terminal_back(command, given, tmp_path):
     """Its cursor, its page and its echo, whatever was compiling when the signal came."""
     name, *options = given
