@@ -31,6 +31,7 @@ from gmbench.core.policy import Policy
 from gmbench.measure import exact
 from gmbench.mitigations.buffer import mutated, need_optimum, optimal_returns
 from gmbench.mitigations.entries import joined, taken
+from gmbench.mitigations.made import mixed, need_no_memory, need_states
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,10 +71,7 @@ def regret(
     env: Environment[Any, Any], policy: Policy, levels: Level, gamma: Float[Array, ""]
 ) -> Float[Array, " levels"]:
     """Return V* - V^pi of the intended goal at the start of each level."""
-    if not exact.can_evaluate(env, policy):
-        raise checks.Refused(
-            "adversarial_levels: needs an agent without memory, this one remembers (allowed: ppo)"
-        )
+    need_no_memory(env, policy, "adversarial_levels")
     return optimal_returns(env, levels, gamma) - exact.evaluate(env, policy, levels, gamma)[0]
 
 
@@ -84,11 +82,7 @@ def adversarial_levels(env: Environment[Any, Any], config: Config) -> Mitigation
         Refused: in a task of which no optimum is known, or whose policies are not evaluated.
     """
     need_optimum(env, "adversarial_levels", ["CheeseCorner", "CheeseDish", "LavaLand"])
-    if not hasattr(env, "policy_values"):
-        raise checks.Refused(
-            f"adversarial_levels needs a task whose states are listed, "
-            f"{type(getattr(env, 'unwrapped', env)).__name__} lists none"
-        )
+    need_states(env, "adversarial_levels")
 
     def init(key: PRNGKeyArray, params: EnvParams) -> State:
         key_kept, key_proposed = jax.random.split(key)
@@ -102,14 +96,10 @@ def adversarial_levels(env: Environment[Any, Any], config: Config) -> Mitigation
         return mutated(env, each, taken(kept, parents))
 
     def draw(key: PRNGKeyArray, state: State, params: Any, count: int) -> tuple[Drawn, State]:
-        key_edits, key_fresh, key_own, key_which, key_place = jax.random.split(key, 5)
+        key_edits, key_fresh, *keys = jax.random.split(key, 5)
         fresh = pool.draw(env, params, key_fresh, (config.fresh,))
         proposed = joined(children(key_edits, state.kept), fresh)
-        own = pool.draw(env, params, key_own, (count,))
-        from_kept = jax.random.uniform(key_which, (count,)) < config.share
-        worst = taken(state.kept, jax.random.randint(key_place, (count,), 0, config.size))
-        levels = jax.tree.map(lambda new, old: jnp.where(from_kept, new, old), worst, own)
-        drawn = Drawn(levels, jnp.zeros(count, jnp.int32), jnp.ones(count, bool))
+        drawn = mixed(env, params, tuple(keys), state.kept, config.share, count)
         return drawn, state._replace(proposed=proposed)
 
     def consult(key: PRNGKeyArray, state: State, policy: Policy, gamma: Array) -> State:

@@ -9,10 +9,10 @@ antagonist is a network that is trained on the same levels.
 
 Ours differs from what is published where our models allow better: what both agents earn on a level
 is computed, not played (no luck, and no maximum over episodes), and the antagonist climbs the exact
-gradient of what it earns on them. So it costs no environment step, but an
-evaluation of both agents, and the antagonist's gradient steps, on the adversary's levels after
-every rollout. Compare :mod:`gmbench.mitigations.adversarial_levels`, in which the optimum stands in
-the antagonist's place.
+gradient of what it earns on them. So it costs no environment step, but an evaluation of both
+agents, and the antagonist's gradient steps, on the adversary's levels after every rollout.
+Compare :mod:`gmbench.mitigations.adversarial_levels`, in which the optimum stands in the
+antagonist's place.
 
 Source: Dennis et al. 2020, "Emergent Complexity and Zero-shot Transfer via Unsupervised Environment
 Design", arXiv 2012.02096, section 4 and algorithm 1.
@@ -36,7 +36,7 @@ from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
 from gmbench.measure import exact
 from gmbench.mitigations.buffer import mutated
-from gmbench.mitigations.entries import taken
+from gmbench.mitigations.made import mixed, need_no_memory, need_states
 
 ADAM = optax.scale_by_adam()
 
@@ -243,11 +243,7 @@ def paired(env: Environment[Any, Any], config: Config) -> Mitigation:
     Raises:
         Refused: in a task whose policies are not evaluated exactly.
     """
-    if not hasattr(env, "policy_values"):
-        raise checks.Refused(
-            f"paired needs a task whose states are listed, "
-            f"{type(getattr(env, 'unwrapped', env)).__name__} lists none"
-        )
+    need_states(env, "paired")
 
     def make(key: PRNGKeyArray, adversary: Learner, params: EnvParams) -> Made:
         key_levels, key_edits = jax.random.split(key)
@@ -262,21 +258,14 @@ def paired(env: Environment[Any, Any], config: Config) -> Mitigation:
         return State(adversary, antagonist, made, jnp.zeros(config.levels, jnp.float32))
 
     def draw(key: PRNGKeyArray, state: State, params: Any, count: int) -> tuple[Drawn, State]:
-        key_made, key_own, key_which, key_place = jax.random.split(key, 4)
+        key_made, *keys = jax.random.split(key, 4)
         made = make(key_made, state.adversary, params)
-        own = pool.draw(env, params, key_own, (count,))
-        edited = jax.random.uniform(key_which, (count,)) < config.share
-        some = taken(made.levels, jax.random.randint(key_place, (count,), 0, config.levels))
-        levels = jax.tree.map(lambda new, old: jnp.where(edited, new, old), some, own)
-        drawn = Drawn(levels, jnp.zeros(count, jnp.int32), jnp.ones(count, bool))
+        drawn = mixed(env, params, tuple(keys), made.levels, config.share, count)
         return drawn, state._replace(made=made)
 
     def consult(key: PRNGKeyArray, state: State, policy: Policy, gamma: Array) -> State:
         del key
-        if not exact.can_evaluate(env, policy):
-            raise checks.Refused(
-                "paired: needs an agent without memory, this one remembers (allowed: ppo)"
-            )
+        need_no_memory(env, policy, "paired")
         levels, antagonist = state.made.levels, state.antagonist
         both = acting(env, antagonist.weights), policy
         theirs, ours = (exact.evaluate(env, each, levels, gamma)[0] for each in both)

@@ -104,19 +104,20 @@ def _correlations(points: Sequence[Point]) -> Iterator[str]:
 def draw(points: Sequence[Point]) -> Figure:
     """Draw a panel for each score, a point with intervals for each condition."""
     groups = _groups(points)
+    coloured = list(zip(groups.values(), cycle(CONDITION_COLOURS), strict=False))
     with mpl.rc_context(STYLE):
         figure = Figure((WIDTH, 0.46 * WIDTH), layout="constrained")
         row = figure.subplots(1, len(AGAINST))
         for axes, (score, words) in zip(row, AGAINST.items(), strict=True):
-            for own, colour in zip(groups.values(), cycle(CONDITION_COLOURS), strict=False):
+            for own, colour in coloured:
                 _points(axes, own, score, colour)
             axes.margins(x=0.2, y=0.1)
-            for place, own in enumerate(groups.values()):
-                _names(axes, own, score, CONDITION_COLOURS[place % len(CONDITION_COLOURS)], place)
+            for place, (own, colour) in enumerate(coloured):
+                _names(axes, own, score, colour, place)
             axes.set(title=words, xlabel="effective planning depth")
         handles = [
             mpl.lines.Line2D([], [], marker="o", linestyle="", color=colour)
-            for colour, _ in zip(CONDITION_COLOURS * len(groups), groups, strict=False)
+            for _, colour in coloured
         ]
         figure.legend(handles, list(groups), loc="outside lower center", frameon=False, ncols=2)
     return figure
