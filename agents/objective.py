@@ -125,11 +125,21 @@ def _loss(
     loss = partial(own, rates, steps, advantages, share)
     total, losses = loss(logits, value)
     if mitigation.loss:
-        known = logits, value, advantages, share, features, read
-        drawn = jax.random.fold_in(key, 1)
-        shifted = partial(_shifted, player, weights, begun, steps)
-        apply = partial(_starting, player, weights)
-        seen = Batch(steps.observation, *known, drawn, shifted, lambda *said: loss(*said)[0], apply)
+        seen = Batch(
+            observation=steps.observation,
+            action=steps.action,
+            ended=steps.ended,
+            logits=logits,
+            value=value,
+            advantage=advantages,
+            weight=share,
+            features=features,
+            read=read,
+            key=jax.random.fold_in(key, 1),
+            shifted=partial(_shifted, player, weights, begun, steps),
+            own=lambda *said: loss(*said)[0],
+            apply=partial(_starting, player, weights),
+        )
         added, metrics = mitigation.loss(weights, seen)
         total, losses = total + added, losses | {"loss/mitigation": added} | named(metrics)
     return total, losses

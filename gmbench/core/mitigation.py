@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, Int8, PRNGKeyArray
 
 from gmbench.core import checks
 from gmbench.core.env import Environment, Level
@@ -98,6 +98,8 @@ class Batch(NamedTuple):
 
     Attributes:
         observation: what the network saw, ``[steps, rows, cols, channels, envs]``.
+        action: what was done, ``[steps, envs]``.
+        ended: whether the next step begins another episode, ``[steps, envs]``.
         logits: ``[actions, steps, envs]``.
         value: ``[steps, envs]``.
         advantage: ``[steps, envs]``.
@@ -114,6 +116,8 @@ class Batch(NamedTuple):
     """
 
     observation: Array
+    action: Int8[Array, "steps envs"]
+    ended: Bool[Array, "steps envs"]
     logits: Float[Array, "actions steps envs"]
     value: Float[Array, "steps envs"]
     advantage: Float[Array, "steps envs"]
