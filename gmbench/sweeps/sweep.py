@@ -119,6 +119,12 @@ class Override(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     grid: Grid = Grid()
 
 
+class Variant(Override, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What goes together; by default for all tasks, else for those it names."""
+
+    tasks: list[str] | msgspec.UnsetType = msgspec.UNSET
+
+
 class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a sweep file says.
 
@@ -151,7 +157,7 @@ class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     config: dict[str, Value] = {}
     grid: Grid = Grid()
     overrides: dict[str, Override] = {}
-    variants: list[Override] = []
+    variants: list[Variant] = []
     group: int = 64
     moments: int = 0
 
@@ -170,7 +176,8 @@ class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         cases = [
             (task, [self.overrides.get(task, Override()), variant])
             for task in self.tasks
-            for variant in self.variants or [Override()]
+            for variant in self.variants or [Variant()]
+            if task in self._of(variant)
         ]
         axes = [self._axes(layers) for _, layers in cases]
         seeds = self._seeds()
@@ -183,6 +190,11 @@ class Sweep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 common = self._common(task, layers, dict(zip(own, point, strict=True)))
                 specs += [RunSpec(task=task, seed=seed, **common) for seed in seeds]
         return list(_distinct(specs))
+
+    def _of(self, variant: Variant) -> list[str]:
+        if variant.tasks is msgspec.UNSET:
+            return self.tasks
+        return [checks.known("variants.tasks", task, self.tasks) for task in variant.tasks]
 
     def _seeds(self) -> list[int]:
         if isinstance(self.seeds, list):

@@ -109,6 +109,23 @@ def test_the_grid_is_run_with_each_variant(tmp_path):
     assert specs[-1].config == {"network": "drc33", "units": 9}
 
 
+def test_a_variant_can_be_of_some_tasks(tmp_path):
+    text = """
+    tasks = ["CheeseCorner-v0", "CheeseDish-v0"]
+    [[variants]]
+    [[variants]]
+    agent = "ppo_gru"
+    tasks = ["CheeseDish-v0"]
+    """
+    found = [(spec.task, spec.agent) for spec in sweep.read(written(tmp_path, text)).specs()]
+    dish = "CheeseDish-v0"
+    assert found == [("CheeseCorner-v0", "ppo"), (dish, "ppo"), (dish, "ppo_gru")]
+    for wrong in ("Monitor-v0", "CheeseDsh-v0"):
+        with pytest.raises(Refused, match=f"variants.tasks: unknown '{wrong}'.*CheeseCorner"):
+            own = text.replace(f'tasks = ["{dish}"]', f'tasks = ["{wrong}"]')
+            sweep.read(written(tmp_path, own)).specs()
+
+
 def test_json_says_the_same(tmp_path):
     toml = sweep.read(written(tmp_path, TINY + "grid.steps = {low = 1000, high = 3000, count = 3}"))
     text = json.dumps(
