@@ -14,7 +14,7 @@ import numpy as np
 from gmbench.core import checks, registry
 from gmbench.measure import levels, patching
 from gmbench.report.document import Cell, Document, Line, Paragraph, Table
-from gmbench.report.question import Asked, Question
+from gmbench.report.question import Asked, Question, rows
 from gmbench.runs.group import Watch
 from gmbench.runs.opened import OpenAgent
 from gmbench.runs.spec import Plan
@@ -95,9 +95,7 @@ class Patch(Question):
         note = NOTE.format(few=FEW, least=patching.LEAST)
         columns = ("layer", "agents", "largest", "channels", "of", "whole", "written", "apart")
         parts: tuple[Any, ...] = (Table("", columns, tuple(lines)), Paragraph(note, soft=True))
-        data = [
-            {"run": run.path.name, "found": found} for each in asked for run, found in each.pairs()
-        ]
+        data = rows(asked)
         return Document("Which channels carry where the agents go?", parts, data=data)
 
 

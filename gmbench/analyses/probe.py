@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from gmbench.core import registry
 from gmbench.measure import levels, probing
 from gmbench.report.document import Document, Line, Paragraph, Table
-from gmbench.report.question import Asked, Question
+from gmbench.report.question import Asked, Question, rows
 from gmbench.runs.group import Watch
 from gmbench.runs.opened import OpenAgent
 from gmbench.runs.spec import Plan
@@ -85,9 +85,7 @@ class Probe(Question):
         lines = [line for each in asked for line in _lines(each)]
         columns = ("layer", "concept", "agents", "F1", "untrained", "observation", "selectivity")
         note = NOTE.format(levels=LEVELS // 2)
-        data = [
-            {"run": run.path.name, "found": found} for each in asked for run, found in each.pairs()
-        ]
+        data = rows(asked)
         parts = (Table("", columns, tuple(lines)), Paragraph(note, soft=True))
         return Document("Do layers say where it will go?", parts, data=data)
 
@@ -104,12 +102,12 @@ def scores(
 
     fitted, asked = slice(0, half), slice(half, None)
     each = (np.moveaxis(cells(layer, part), 1, -1) for part in (fitted, asked))
-    rows = [values.reshape(-1, layer.shape[0]) for values in each]
+    cells = [values.reshape(-1, layer.shape[0]) for values in each]
     found = {}
     for concept, marks in labels.items():
         known, wanted = (cells(marks, part).reshape(-1).astype(int) for part in (fitted, asked))
-        rule = logistic.fit(rows[0], known, max(int(marks.max()) + 1, 2), PENALTY)
-        found[concept] = logistic.macro_f1(np.argmax(rule(rows[1]), axis=1), wanted)
+        rule = logistic.fit(cells[0], known, max(int(marks.max()) + 1, 2), PENALTY)
+        found[concept] = logistic.macro_f1(np.argmax(rule(cells[1]), axis=1), wanted)
     return found
 
 

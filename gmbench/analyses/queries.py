@@ -20,7 +20,7 @@ from gmbench.core.policy import uniform
 from gmbench.measure import evaluation, exact, levels, members
 from gmbench.measure.regret import regret
 from gmbench.report.document import Cell, Document, Line, Paragraph, Table
-from gmbench.report.question import Asked, Question
+from gmbench.report.question import Asked, Question, rows
 from gmbench.runs.group import Watch
 from gmbench.runs.opened import OpenAgent
 from gmbench.runs.spec import Plan
@@ -84,9 +84,7 @@ class Queries(Question):
             Table("", columns, tuple(map(_line, asked))),
             Paragraph(NOTE, soft=True),
         )
-        data = [
-            {"run": run.path.name, "found": found} for each in asked for run, found in each.pairs()
-        ]
+        data = rows(asked)
         return Document("What do a few labelled levels buy an ensemble?", parts, data=data)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from gmbench.core import checks, registry
 from gmbench.measure import levels, rewriting
 from gmbench.report.document import Cell, Document, Line, Paragraph, Table
-from gmbench.report.question import Asked, Question
+from gmbench.report.question import Asked, Question, rows
 from gmbench.runs.group import Watch
 from gmbench.runs.opened import OpenAgent
 from gmbench.runs.spec import Plan
@@ -83,11 +83,7 @@ class Rewrite(Question):
         columns = ("layer", "agents", "levels", "share", *rewriting.WAYS)
         note = NOTE.format(strength=f"{self.strength:g}", levels=LEVELS // 2)
         parts: tuple[Any, ...] = (Table("", columns, lines), Paragraph(note, soft=True))
-        data = [
-            {"run": run.path.name, "ways": rewriting.WAYS, "found": found}
-            for each in asked
-            for run, found in each.pairs()
-        ]
+        data = rows(asked, ways=rewriting.WAYS)
         return Document("Is a route followed that is written into an agent?", parts, data=data)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from gmbench.core import registry
 from gmbench.measure import levels, steering
 from gmbench.report.document import Cell, Document, Line, Paragraph, Table
-from gmbench.report.question import Asked, Question
+from gmbench.report.question import Asked, Question, rows
 from gmbench.runs.group import Watch
 from gmbench.runs.opened import OpenAgent
 from gmbench.runs.spec import Plan
@@ -56,11 +56,7 @@ class Steer(Question):
         lines = tuple(line for each in asked for line in _lines(each))
         columns = ("layer", "agents", "first moves to", *steering.WAYS)
         parts: tuple[Any, ...] = (Table("", columns, lines), Paragraph(NOTE, soft=True))
-        data = [
-            {"run": run.path.name, "ways": steering.WAYS, "found": found}
-            for each in asked
-            for run, found in each.pairs()
-        ]
+        data = rows(asked, ways=steering.WAYS)
         return Document(
             "Does taking a thing's vector away make agents ignore it?", parts, data=data
         )

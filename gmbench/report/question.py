@@ -84,3 +84,12 @@ class Question(abc.ABC):
     @abc.abstractmethod
     def document(self, asked: Sequence[Asked]) -> Document:
         """Return what was found, as tables, words and pictures; conditions in order."""
+
+
+def rows(asked: Sequence[Asked], **common: Any) -> list[dict[str, Any]]:
+    """Return a row of data for each run: its name, what all have in common, what was found."""
+    return [
+        {"run": run.path.name, **common, "found": found}
+        for each in asked
+        for run, found in each.pairs()
+    ]
