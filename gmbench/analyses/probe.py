@@ -102,12 +102,12 @@ def scores(
 
     fitted, asked = slice(0, half), slice(half, None)
     each = (np.moveaxis(cells(layer, part), 1, -1) for part in (fitted, asked))
-    cells = [values.reshape(-1, layer.shape[0]) for values in each]
+    seen = [values.reshape(-1, layer.shape[0]) for values in each]
     found = {}
     for concept, marks in labels.items():
         known, wanted = (cells(marks, part).reshape(-1).astype(int) for part in (fitted, asked))
-        rule = logistic.fit(cells[0], known, max(int(marks.max()) + 1, 2), PENALTY)
-        found[concept] = logistic.macro_f1(np.argmax(rule(cells[1]), axis=1), wanted)
+        rule = logistic.fit(seen[0], known, max(int(marks.max()) + 1, 2), PENALTY)
+        found[concept] = logistic.macro_f1(np.argmax(rule(seen[1]), axis=1), wanted)
     return found
 
 
