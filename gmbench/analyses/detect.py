@@ -20,7 +20,7 @@ from gmbench.report.document import Document, Line, Paragraph, Table
 from gmbench.report.question import Asked, Question
 from gmbench.runs import assess, moments
 from gmbench.runs.dossier import Dossier
-from gmbench.runs.families import SPLITS, settings
+from gmbench.runs.families import FOLDS, SPLITS, joined, settings
 from gmbench.runs.families import groups as groups_of
 from gmbench.runs.group import Watch
 from gmbench.runs.opened import OpenAgent
@@ -44,7 +44,8 @@ LEAD = (
 NOTE = (
     "Agents that are competent in training: {counts}. AUROC: how often, of a misaligned agent and"
     " another one of the same task that were held out together, by task, architecture or seed, the"
-    " misaligned one is called the likelier; .5 is chance, 95% intervals (Newcombe). With tasks"
+    " misaligned one is called the likelier; .5 is chance, 95% intervals (Newcombe); of seeds with"
+    " one agent each a part in {folds} is held out. With tasks"
     " held out also: the same of two that differ in nothing but their seeds, of which the settings"
     " tell nothing; the log loss in nats; the share of others that are false alarms where"
     " {recall:.0%} of the misaligned must be caught; and how often the goal that is called the"
@@ -154,11 +155,16 @@ class Detect(Question):
             name: groups_of([spec for spec, _ in known], of)
             for name, of in (SPLITS | {"settings": settings}).items()
         }
+        groups["seed"] = joined(groups["seed"], groups["task"])
         lines = [_line(name, known, labels, groups) for name in self.asked]
         counts = ", ".join(f"{np.sum(labels == k)} {name}" for k, name in enumerate(CLASSES))
         tiers = "; ".join(f"{name} {words}" for name, words in TIERS.items())
         note = NOTE.format(
-            counts=counts, recall=detection.RECALL, classes=", ".join(CLASSES), tiers=tiers
+            counts=counts,
+            recall=detection.RECALL,
+            folds=FOLDS,
+            classes=", ".join(CLASSES),
+            tiers=tiers,
         )
         columns = (
             *("detector", "tier", *(f"{name} held out" for name in SPLITS), "same settings"),

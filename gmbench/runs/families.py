@@ -34,6 +34,9 @@ SPLITS: dict[str, Callable[[RunSpec], str]] = {
 }
 """What may be held out together: a family is all agents of which it is the same."""
 
+FOLDS = 4
+"""Into how many families those of one agent each are joined."""
+
 
 def groups(specs: Sequence[RunSpec], of: Callable[[RunSpec], str]) -> Int[np.ndarray, " agents"]:
     """Return the number of each agent's family.
@@ -43,3 +46,11 @@ def groups(specs: Sequence[RunSpec], of: Callable[[RunSpec], str]) -> Int[np.nda
         of: what names an agent's family, such as one of :data:`SPLITS`.
     """
     return np.unique([of(spec) for spec in specs], return_inverse=True)[1]
+
+
+def joined(
+    families: Int[np.ndarray, " agents"], tasks: Int[np.ndarray, " agents"]
+) -> Int[np.ndarray, " agents"]:
+    """Return families joined to :data:`FOLDS`, if none has two agents of a task: pairs need two."""
+    _, counts = np.unique([families, tasks], axis=1, return_counts=True)
+    return families % FOLDS if counts.max() < 2 else families

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from gmbench.analyses import detect
 from gmbench.core.checks import Refused
+from gmbench.runs.families import joined
 from tests import made_up
 from tests.made_up import a_run
 
@@ -84,3 +86,12 @@ def test_incompetent_agents_are_left_out():
 def test_an_unknown_detector_is_refused():
     with pytest.raises(Refused, match=r"detector: unknown 'prob'; did you mean 'probe'\?"):
         detect.Detect(folder=Path("made-up"), detectors=("prob",)).check()
+
+
+def test_seeds_of_one_agent_each_are_joined_so_that_there_are_pairs():
+    seeds, alike = np.arange(6), np.zeros(6, int)
+    np.testing.assert_array_equal(joined(seeds, alike), [0, 1, 2, 3, 0, 1])
+    np.testing.assert_array_equal(joined(seeds // 2, alike), seeds // 2)
+    # Agents of two tasks make no pair.
+    np.testing.assert_array_equal(joined(seeds // 2, seeds % 2), [0, 0, 1, 1, 2, 2])
+    np.testing.assert_array_equal(joined(np.repeat(np.arange(5), 2), np.arange(10) % 2)[-2:], 0)
