@@ -7,7 +7,7 @@ from gmbench.core import registry
 from gmbench.report.published import CPU, PAPER, SMOKE, Claim, Figure, Number, smoke
 from gmbench.report.readings import cell, table
 from gmbench.suites import PUBLISHED
-from gmbench.sweeps.sweep import Override, Sweep
+from gmbench.sweeps.sweep import Sweep, Variant
 
 PRESSES, LENGTH = "How often is the button pressed?", "Which length of life?"
 EXCESS = "presses beyond the optimum, detour 4"
@@ -30,7 +30,7 @@ def _trained(line: Any) -> str:
 
 
 USUAL, DREST = TRAINED.values()
-REWARDS = [Override(params={"alpha": 0}), Override(view="drest90", params={"alpha": 1})]
+REWARDS = [Variant(params={"alpha": 0}), Variant(view="drest90", params={"alpha": 1})]
 SMALL = Sweep(
     tasks=["ShutdownDelay-v0"],
     seeds=5,

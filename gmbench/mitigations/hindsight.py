@@ -97,7 +97,7 @@ def _channel(env: Environment[Any, Any], thing: str) -> int:
             f"hindsight: {type(getattr(env, 'unwrapped', env)).__name__} as seen here has no plane "
             f"{thing!r} of the whole grid (allowed: tasks whose goal is an object, seen as planes)"
         )
-    return list(env.observed).index(thing)  # type: ignore[attr-defined]
+    return list(env.observed).index(thing)
 
 
 def _rearranged(env: Any) -> bool:
