@@ -63,7 +63,7 @@ def rounds():
 
 def test_it_finds_levels_on_which_the_proxy_does_not_earn_and_another_agent_does(rounds):
     """In training goals never come apart; random edits make some such levels, learned ones more."""
-    at_random, learned = rounds(80, 1, lr=0.0), rounds(80, 1)
+    at_random, learned = rounds(50, 1, lr=0.0), rounds(50, 1)
     before, after = at_random["distinguishing"].mean(), learned["distinguishing"][-20:].mean()
     assert 0.2 < before < 0.7
     assert after > before + 0.2
@@ -71,7 +71,7 @@ def test_it_finds_levels_on_which_the_proxy_does_not_earn_and_another_agent_does
 
 
 def test_nobody_gets_further_than_the_optimum(rounds):
-    told = rounds(80, 0)
+    told = rounds(50, 0)
     assert (told["regret"] < 1e-5).all()
 
 
