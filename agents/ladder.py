@@ -83,17 +83,11 @@ class Attention(nn.Module):
         return _normed(cells).reshape(self.width, rows, cols, *batch)
 
     def _looked_up(self, cells: Float[Array, "width cells n"]) -> Float[Array, "width cells n"]:
-        """Attend with one head, the batch in front and exponentials by hand.
-
-        Einsums over trailing batches, as the rest of the network has them, are eight times slower
-        on CPU.
-        """
+        """Attend with one head; the batch in front is more than twice as fast on CPU."""
         told = Dense(3 * self.width, scale=1.0)(cells)
         asked, known, told = jnp.split(told.transpose(2, 1, 0), 3, axis=2)
         likeness = asked @ (known / self.width**0.5).transpose(0, 2, 1)
-        highest = jnp.max(likeness, axis=2, keepdims=True)
-        weights = jnp.exp(likeness - jax.lax.stop_gradient(highest))
-        looked = (weights @ told) / jnp.sum(weights, axis=2, keepdims=True)
+        looked = nn.softmax(likeness, axis=2) @ told
         return Dense(self.width, scale=0.5)(looked.transpose(2, 1, 0))
 
 
