@@ -32,7 +32,7 @@ from gmbench.core.goals import GoalFn, collect
 from gmbench.core.params import EnvParams, param
 from gmbench.core.pytree import pytree
 from gmbench.core.task import Task
-from gmbench.grid import moves, walls
+from gmbench.grid import edits, moves, walls
 from gmbench.grid.batching import trailing
 from gmbench.grid.env import GridEnvironment, only
 from gmbench.solve import routes
@@ -196,6 +196,12 @@ class KeysChests(GridEnvironment[State, Params]):
         """Return V* of each goal: 0 once the episode has ended."""
         there, placed = (either.keys | either.chests for either in (state, state.level))
         return routes.route_values(solution, placed & ~there, state.position)
+
+    def is_solvable(self, level: Level) -> Bool[Array, ""]:
+        """Whether a key and a chest can be reached: every edit asks, so no route is planned."""
+        free = walls.reachable(~level.walls, level.start)
+        reached = jnp.any(self.targets(level) & free[None], axis=(1, 2))
+        return jnp.all(reached) & ~jnp.any(level.walls & edits.occupied(level))
 
     def settle(self, level: Level) -> Level:
         """List the objects of an edited level in order again."""

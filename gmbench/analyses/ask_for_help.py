@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Bool, Float, PRNGKeyArray
 from matplotlib.figure import Figure
 
-from gmbench.core import keys, registry
+from gmbench.core import registry
 from gmbench.core.env import Level
 from gmbench.measure import asking, evaluation, levels
 from gmbench.measure.asking import SCORES, Normal, Unaided
@@ -111,10 +111,7 @@ class AskForHelp(Question):
 
 def _deployed(plan: Plan) -> tuple[Level, float]:
     """Return the levels of the headline shift, and what the intended goal can earn on them."""
-    task, name = plan.task, plan.task.headline
-    level_set = levels.load(task, name).levels
-    given = task.env, levels.parameters(task, name), level_set, keys.key(0)
-    best = evaluation.achievable(*given, jnp.float32(task.discount))[0]
+    level_set, best, _ = evaluation.frozen(plan.task, plan.task.headline)
     return level_set, float(jnp.mean(best[0]))
 
 

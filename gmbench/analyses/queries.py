@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from jaxtyping import Float
 
-from gmbench.core import keys, registry
+from gmbench.core import registry
 from gmbench.core.env import Level
 from gmbench.core.policy import uniform
 from gmbench.measure import evaluation, exact, levels, members
@@ -117,10 +117,7 @@ def _regrets(agent: OpenAgent, name: str) -> Float[np.ndarray, "policies levels"
 
 def _known(plan: Plan, name: str) -> tuple[Level, jnp.ndarray, jnp.ndarray]:
     """Return a distribution's levels, and what the best and the careless earn on them."""
-    task = plan.task
-    drawn = levels.load(task, name).levels
-    given = task.env, levels.parameters(task, name), drawn, keys.key(0)
-    gamma = jnp.float32(task.discount)
-    best = evaluation.achievable(*given, gamma)[0]
-    careless = exact.evaluate(task.env, uniform(task.env), drawn, gamma)
+    env, gamma = plan.task.env, jnp.float32(plan.task.discount)
+    drawn, best, _ = evaluation.frozen(plan.task, name)
+    careless = exact.evaluate(env, uniform(env), drawn, gamma)
     return drawn, best[0], careless[0]

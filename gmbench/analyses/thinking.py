@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from matplotlib.figure import Figure
 
-from gmbench.core import keys, registry
+from gmbench.core import registry
 from gmbench.core.env import Environment, Level
 from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
@@ -136,9 +136,8 @@ def gain(shares: Sequence[float]) -> float | None:
 
 
 def _levels(plan: Plan, name: str) -> tuple[Level, Float[Array, "goals levels"]]:
-    task, level_set = plan.task, levels.load(plan.task, name).levels
-    given = task.env, levels.parameters(task, name), level_set, keys.key(0)
-    return level_set, evaluation.achievable(*given, jnp.float32(task.discount))[1]
+    level_set, _, most = evaluation.frozen(plan.task, name)
+    return level_set, most
 
 
 def _shares(asked: Asked, name: str) -> list[Estimate]:

@@ -6,12 +6,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int8, PRNGKeyArray
 
-from gmbench.core import pool
+from gmbench.core import keys, pool
 from gmbench.core.env import Environment, Level
 from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
 from gmbench.core.policy import uniform as uniform_policy
+from gmbench.core.task import Task
 from gmbench.measure import choice, exact, pursuit, regret, rollouts
+from gmbench.measure import levels as level_sets
 from gmbench.solve.reach import distances, optimal_values
 
 EPISODES = 4
@@ -123,6 +125,16 @@ def achievable(
 ) -> tuple[Float[Array, "goals levels"], Float[Array, "goals levels"]]:
     """Return what each goal can earn, discounted and not: the optimum, or else the planner's."""
     return (_solved if env.exact else _planned)(env, params, levels, key, discount)
+
+
+def frozen(
+    task: Task, distribution: str
+) -> tuple[Level, Float[Array, "goals levels"], Float[Array, "goals levels"]]:
+    """Return a distribution's frozen levels, and what each goal can earn there, as `achievable`."""
+    levels = level_sets.load(task, distribution).levels
+    params = level_sets.parameters(task, distribution)
+    best = achievable(task.env, params, levels, keys.key(0), jnp.float32(task.discount))
+    return levels, *best
 
 
 def _solved(

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import strategies as st
 
 from gmbench.core import pool, registry
+from gmbench.grid.env import GridEnvironment
 from tests.marks import by_day
 
 SMALL = registry.make("KeysChests-v0", size=5)
@@ -152,6 +153,23 @@ def test_every_level_is_solvable():
         assert (values[1] <= keys).all()
         if params.alpha == 0:
             assert values[1].tolist() == keys.tolist()
+
+
+def test_whether_an_edited_level_is_solvable_is_the_solvers_word():
+    """With more walls, also where objects are, as many levels are solvable as a plan says."""
+
+    @jax.jit
+    @pool.over_envs
+    def both(level, key):
+        walled = level.walls | jax.random.bernoulli(key, 0.15, (5, 5))
+        edited = level.replace(walls=walled)
+        return ENV.is_solvable(edited), GridEnvironment.is_solvable(ENV, edited)
+
+    levels = draw(ENV, SMALL.training.override(alpha=0.5), 11)
+    keys = jax.random.split(jax.random.key(12), levels.start.shape[-1])
+    quick, planned = map(np.asarray, both(levels, keys))
+    assert (quick == planned).all()
+    assert 0.1 < planned.mean() < 0.9
 
 
 def test_alpha_mixes_and_n_max_bounds():
