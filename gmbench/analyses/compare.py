@@ -71,8 +71,9 @@ class Compare(Question):
 
 
 NOTES = (
-    "Gain: decades by which alpha50 of the goal falls against the first line. Tax: regret on the"
-    " task's training levels, less the baseline's, paired by alpha and seed. P: probability that a"
+    "Gain: decades by which alpha50 of the goal falls against the first line. Regret more: regret"
+    " after the shift, less the baseline's, paired by alpha and seed; below 0 is better. Tax: the"
+    " same on the task's training levels. P: probability that a"
     " run has a lower regret after the shift than one of the baseline at the same alpha.",
     "All environment steps are counted, those that nothing is learned from included; seconds are of"
     " training, each run's share of its group's.",
@@ -117,7 +118,7 @@ def _gmi(run: Run) -> float | None:
 
 
 def _summary(heading: str, methods: dict[str, Runs]) -> Table:
-    columns = ("runs", "leaves the proxy", "reaches the goal", "gain", "regret less", "P", "tax")
+    columns = ("runs", "leaves the proxy", "reaches the goal", "gain", "regret more", "P", "tax")
     base = next(iter(methods.values()))
     against = threshold(base, regret)
     lines = []
