@@ -52,7 +52,7 @@ registry.figure("alpha-curves")(
         question="compare",
         read=read,
         sweeps={
-            SMOKE: smoke(sweep([0.0, 0.3]), size=5),
+            SMOKE: smoke(sweep([0.0, 0.01]), size=5),
             CPU: SMALL,
             PAPER: sweep(
                 [0.0, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1],

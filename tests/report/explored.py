@@ -36,13 +36,15 @@ def plan_of(task="CheeseCorner-v0", network="mlp", size=7, **static):
 
 
 def made_up(plan, seed):
-    """Weights that nobody trained, large enough that actions differ."""
+    """Weights that nobody trained, large enough that actions differ, also after many layers."""
     shapes = plan.agent.learner.shapes(plan.task.env, plan.config)
     rng = np.random.default_rng(seed)
-    return jax.tree.map(
-        lambda leaf: (1.5 / leaf.shape[0] ** 0.5 * rng.normal(size=leaf.shape)).astype(np.float32),
-        shapes,
-    )
+
+    def drawn(leaf):
+        inputs = np.prod(leaf.shape[:-1]) if len(leaf.shape) > 1 else leaf.shape[0]
+        return (1.5 / inputs**0.5 * rng.normal(size=leaf.shape)).astype(np.float32)
+
+    return jax.tree.map(drawn, shapes)
 
 
 def untrained(plan, seeds=(0,)):
