@@ -12,6 +12,9 @@ from gmbench.core.params import EnvParams
 from gmbench.core.task import Task
 from gmbench.measure import evaluation
 
+LONGEST = 1_000
+"""Steps after which time is up, in tasks whose episodes are longer: nobody sits through a life."""
+
 
 class Episode(NamedTuple):
     """An episode so far.
@@ -77,6 +80,7 @@ class Game:
             level: the one level to play, instead of drawn ones.
         """
         env = task.env
+        params = params.override(horizon=min(int(params.horizon), LONGEST))
         self.task = task
         self.distribution = distribution
         self.level = level

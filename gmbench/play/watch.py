@@ -25,6 +25,8 @@ HOLD = 1.5
 """Seconds that the end of an episode is shown."""
 BAR = 16
 """Columns of a probability of 1."""
+MOVES = 40
+"""Moves that are printed of an episode, the same ones in a row as one."""
 PAUSE, NEXT = " ", "n"
 
 
@@ -220,8 +222,9 @@ def printed(games: Sequence[Game], seen: Seen) -> Iterator[str]:
     left, right = (env.render_ascii(each.state).splitlines() for each in (first, seen.last))
     yield from (f"{one}   {other}" for one, other in zip(left, right, strict=True))
     runs = ((move, len([*same])) for move, same in itertools.groupby(seen.moves))
-    moves = " ".join(move if count == 1 else f"{move}({count})" for move, count in runs)
-    yield f"{seen.last.steps} steps: {moves}"
+    moves = [move if count == 1 else f"{move}({count})" for move, count in runs]
+    rest = ["and so on"] if len(moves) > MOVES else []
+    yield f"{seen.last.steps} steps: {' '.join(moves[:MOVES] + rest)}"
     yield from game.standing(seen.last)
     yield game.verdict(seen.last)
     yield ""

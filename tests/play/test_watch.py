@@ -14,7 +14,7 @@ from rich.console import Console
 from gmbench import cli
 from gmbench.core import registry
 from gmbench.play import by_hand, screen, watch
-from gmbench.play.game import Game
+from gmbench.play.game import LONGEST, Game
 from gmbench.runs import examples
 from gmbench.runs.opened import OpenAgent
 
@@ -155,6 +155,17 @@ def test_an_episode_pays_ends_and_then_stands_still(game):
     assert "Time is up: neither" in game.verdict(episode)
     assert game.act(episode, "up") is episode
     assert game.standing(episode)[0] == "intended goal cheese: 0 of 1"
+
+
+def test_a_life_that_outlasts_who_watches_it_is_cut():
+    task = registry.make("TreeGridworld-v0", size=5)
+    assert task.training.horizon > LONGEST
+    game = Game(task, "training", task.training, seed=0)
+    episode = game.begin(0)
+    late = episode.state.replace(time=np.int32(LONGEST - 2))
+    episode = game.act(episode._replace(state=late), "stay")
+    assert not episode.over
+    assert game.act(episode, "stay").truncated
 
 
 # ---- drawing --------------------------------------------------------------------------------
