@@ -77,9 +77,8 @@ class DRC(nn.Module):
     ) -> tuple[Planes, Planes]:
         output, cell = memory
         pooled = jnp.concatenate([jnp.mean(output, axis=(1, 2)), jnp.max(output, axis=(1, 2))])
-        injected = self.pools[place](pooled)[:, None, None]
-        seen = [features, output, below, jnp.broadcast_to(injected, output.shape)]
-        gates = self.gates[place](jnp.concatenate([part.astype(cell.dtype) for part in seen]))
+        injected = self.pools[place](pooled)
+        gates = self.gates[place](features, output, below, injected)
         let_in, forget, let_out, proposed = jnp.split(gates.astype(cell.dtype), 4)
         # A forget gate that begins open, as is customary.
         # Tapped after every run: what is written into a cell is remembered, and thought on.

@@ -4,7 +4,8 @@ Layers compute in the precision of their weights: pass f32 weights, or cast ones
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -47,6 +48,25 @@ def convolve_by_library(
     layout = ("CHWN", "HWIO", "CHWN")
     features = lax.conv_general_dilated(joined, kernel, (1, 1), "SAME", dimension_numbers=layout)
     return features.reshape(-1, *planes.shape[1:])
+
+
+def convolve_constant(
+    values: Float[Array, "channels *batch"],
+    kernel: Float[Array, "3 3 channels features"],
+    rows: int,
+    cols: int,
+) -> Float[Array, "features rows cols *batch"]:
+    """Convolve planes that are the same everywhere, of two rows and columns or more.
+
+    At most nine values of each feature differ: at the border some weights lie outside the grid.
+    """
+    taps = kernel.transpose(3, 0, 1, 2).reshape(-1, kernel.shape[2])
+    each = (taps @ values.reshape(len(values), -1)).reshape(-1, 3, 3, *values.shape[1:])
+    for axis, side in ((1, rows), (2, cols)):
+        first, last = (lax.slice_in_dim(each, start, start + 2, axis=axis) for start in (1, 0))
+        first, inner, last = (jnp.sum(some, axis, keepdims=True) for some in (first, each, last))
+        each = jnp.concatenate([first, jnp.repeat(inner, side - 2, axis), last], axis)
+    return each
 
 
 def max_pool(
@@ -95,16 +115,47 @@ class Conv3x3(nn.Module):
 
     @nn.compact
     def __call__(
-        self, planes: Float[Array, "channels rows cols *batch"]
+        self, *parts: Float[Array, "_ rows cols *batch"] | Float[Array, "_ *batch"]
     ) -> Float[Array, "features rows cols *batch"]:
-        """Convolve."""
-        shape = (3, 3, planes.shape[0], self.features)
+        """Convolve planes, or the channels of several parts on top of each other.
+
+        A part without rows and columns is the same everywhere on the grid, which is cheap; one that
+        is given twice (the same array) is convolved once, with the sum of its weights.
+
+        Args:
+            parts: the first of them planes.
+        """
+        channels = sum(part.shape[0] for part in parts)
+        shape = (3, 3, channels, self.features)
         kernel = self.param("kernel", initial_weights(1.0), shape, jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         on_cpu = jax.default_backend() == "cpu"
         convolve = convolve_by_matmul if on_cpu else convolve_by_library
-        features = convolve(planes.astype(kernel.dtype), kernel)
-        return features + bias.reshape(-1, *[1] * (features.ndim - 1))
+        planes, weights, constants = _gathered(parts, kernel)
+        features = convolve(planes, weights) + bias.reshape(-1, *[1] * (planes.ndim - 1))
+        for constant, own in constants:
+            features = features + convolve_constant(constant, own, *planes.shape[1:3])
+        return features
+
+
+def _gathered(
+    parts: Sequence[Array], kernel: Array
+) -> tuple[Array, Array, list[tuple[Array, Array]]]:
+    """Return the planes of some parts, each once, with their weights, and the constant parts."""
+    ends = itertools.accumulate(part.shape[0] for part in parts)
+    owns = [kernel[:, :, end - part.shape[0] : end] for end, part in zip(ends, parts, strict=True)]
+    spread: dict[int, tuple[Array, Array]] = {}
+    constants = []
+    for part, own in zip(parts, owns, strict=True):
+        if part.ndim < parts[0].ndim:
+            constants.append((part.astype(kernel.dtype), own))
+        elif id(part) in spread:
+            spread[id(part)] = part, spread[id(part)][1] + own
+        else:
+            spread[id(part)] = part, own
+    planes, weights = zip(*spread.values(), strict=True)
+    joined = jnp.concatenate([each.astype(kernel.dtype) for each in planes])
+    return joined, jnp.concatenate(weights, axis=2), constants
 
 
 class Dense(nn.Module):

@@ -77,6 +77,17 @@ def test_both_convolutions_agree_and_so_do_their_gradients(batch):
     close(*(pulled(convolve, cotangent, planes, kernel) for convolve in CONVOLUTIONS))
 
 
+@pytest.mark.parametrize(("rows", "cols", "batch"), [(2, 5, ()), (4, 3, (4,)), (7, 7, (2, 3))])
+def test_parts_are_convolved_as_planes_on_top_of_each_other(rows, cols, batch):
+    one, two = normal(0, 3, rows, cols, *batch), normal(1, 2, rows, cols, *batch)
+    constant = normal(2, 4, *batch)
+    spread = jnp.broadcast_to(constant[:, None, None], (4, rows, cols, *batch))
+    whole = jnp.concatenate([one, two, one, spread])
+    layer = layers.Conv3x3(6)
+    weights = random_weights(layer, whole)
+    close(layer.apply(weights, one, two, one, constant), layer.apply(weights, whole))
+
+
 @pytest.mark.parametrize("platform", ["cpu", "gpu"])
 def test_conv3x3_takes_the_weights_of_a_flax_convolution(platform, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: platform)

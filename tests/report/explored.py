@@ -42,7 +42,7 @@ def made_up(plan, seed):
 
     def drawn(leaf):
         inputs = np.prod(leaf.shape[:-1]) if len(leaf.shape) > 1 else leaf.shape[0]
-        return (1.5 / inputs**0.5 * rng.normal(size=leaf.shape)).astype(np.float32)
+        return (1.2 / inputs**0.5 * rng.normal(size=leaf.shape)).astype(np.float32)
 
     return jax.tree.map(drawn, shapes)
 
