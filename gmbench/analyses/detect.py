@@ -16,7 +16,8 @@ import numpy as np
 
 from gmbench.core import checks, registry
 from gmbench.core.detector import TIERS
-from gmbench.report.document import Document, Line, Paragraph, Table
+from gmbench.report.document import Document, Line, Paragraph, Picture, Table
+from gmbench.report.dots import dots
 from gmbench.report.question import Asked, Question
 from gmbench.runs import assess, moments
 from gmbench.runs.dossier import Dossier
@@ -29,7 +30,7 @@ from gmbench.runs.result import Criteria, Verdict
 from gmbench.runs.result import labels as judged
 from gmbench.runs.spec import Plan, RunSpec
 from gmbench.stats import detection
-from gmbench.stats.estimate import estimate
+from gmbench.stats.estimate import Estimate, estimate
 
 CLASSES = get_args(Verdict)
 BAD = CLASSES.index("proxy")
@@ -95,7 +96,8 @@ class Detect(Question):
     asked_of: ClassVar[str] = "agents with a network"
 
     detectors: tuple[str, ...] = ()
-    """Which ones; by default all (gmbench list names them)."""
+    """Which ones; by default all (gmbench list names them). Of a single one, what it read of each
+    condition is shown as well."""
 
     def check(self) -> None:
         """Refuse an unknown detector."""
@@ -166,15 +168,22 @@ class Detect(Question):
             classes=", ".join(CLASSES),
             tiers=tiers,
         )
+        areas = (*(f"{name} held out" for name in SPLITS), "same settings")
         columns = (
-            *("detector", "tier", *(f"{name} held out" for name in SPLITS), "same settings"),
+            "detector",
+            "tier",
+            *areas,
             *("log loss", "false alarms", "goal named", "seconds"),
         )
         data = [
             {"run": run.path.name, "spec": run.spec.resolved, "found": found}
             for run, found in every
         ]
-        parts: list[Any] = [Table("", columns, tuple(lines)), Paragraph(note, soft=True)]
+        table = Table("", columns, tuple(lines))
+        picture = Picture(dots(table, areas, "AUROC", 0.5), "AUROC of each detector; .5 is chance.")
+        parts: list[Any] = [picture, table, Paragraph(note, soft=True)]
+        if len(self.asked) == 1:
+            parts.append(_readings(self.asked[0], asked))
         if any(found.past for _, found in known):
             held = groups["task"] if len(set(groups["task"])) > 1 else groups["seed"]
             early = [_early(name, known, labels, held) for name in self.asked]
@@ -199,9 +208,9 @@ def _line(
     # What is fitted to other tasks is the same for both agents of a pair.
     scores["settings"] = detection.score(said["task"], labels, groups["settings"], BAD)
     areas = [
-        "-"
+        Estimate(None, None, 0, why="no pairs")
         if np.isnan(each.auroc)
-        else f"{each.auroc:.2f} [{each.interval[0]:.2f}, {each.interval[1]:.2f}]"
+        else Estimate(each.auroc, each.interval, each.agents)
         for each in scores.values()
     ]
     main = scores["task"] if scores["task"].agents else scores["seed"]
@@ -212,6 +221,26 @@ def _line(
         f"{seconds:.2f}",
     )
     return Line(name, cells, "")
+
+
+def _readings(name: str, asked: Sequence[Asked]) -> Table:
+    """Return what one detector reads of the agents of each condition, competent or not."""
+    numbers = list(asked[0].found[0].numbers[name])
+    lines = (
+        Line(
+            each.condition.label,
+            (
+                str(len(each.found)),
+                *(
+                    estimate([one.numbers[name][key] for one in each.found], None)
+                    for key in numbers
+                ),
+            ),
+            each.condition.heading,
+        )
+        for each in asked
+    )
+    return Table(f"What {name} reads", ("trained with", "agents", *numbers), tuple(lines))
 
 
 def _early(name: str, known: Sequence[tuple[RunSpec, Read]], labels: Any, groups: Any) -> Line:

@@ -13,7 +13,8 @@ import numpy as np
 
 from gmbench.core import checks, registry
 from gmbench.measure import levels, patching
-from gmbench.report.document import Cell, Document, Line, Paragraph, Table
+from gmbench.report.document import Cell, Document, Line, Paragraph, Picture, Table
+from gmbench.report.dots import dots
 from gmbench.report.question import Asked, Question, rows
 from gmbench.runs.group import Watch
 from gmbench.runs.opened import OpenAgent
@@ -94,7 +95,12 @@ class Patch(Question):
         lines = [line for each in asked for line in _lines(each)]
         note = NOTE.format(few=FEW, least=patching.LEAST)
         columns = ("layer", "agents", "largest", "channels", "of", "whole", "written", "apart")
-        parts: tuple[Any, ...] = (Table("", columns, tuple(lines)), Paragraph(note, soft=True))
+        table = Table("", columns, tuple(lines))
+        drawn = Picture(
+            dots(table, ("largest", "whole", "written"), "effect"),
+            "Effects of channels and layers.",
+        )
+        parts: tuple[Any, ...] = (drawn, table, Paragraph(note, soft=True))
         data = rows(asked)
         return Document("Which channels carry where the agents go?", parts, data=data)
 

@@ -14,7 +14,8 @@ from jaxtyping import Float, Int
 
 from gmbench.core import registry
 from gmbench.measure import levels, probing
-from gmbench.report.document import Document, Line, Paragraph, Table
+from gmbench.report.document import Document, Line, Paragraph, Picture, Table
+from gmbench.report.dots import dots
 from gmbench.report.question import Asked, Question, rows
 from gmbench.runs.group import Watch
 from gmbench.runs.opened import OpenAgent
@@ -86,7 +87,11 @@ class Probe(Question):
         columns = ("layer", "concept", "agents", "F1", "untrained", "observation", "selectivity")
         note = NOTE.format(levels=LEVELS // 2)
         data = rows(asked)
-        parts = (Table("", columns, tuple(lines)), Paragraph(note, soft=True))
+        table = Table("", columns, tuple(lines))
+        drawn = Picture(
+            dots(table, ("F1", "untrained", "observation"), "macro-F1"), "What probes find."
+        )
+        parts = (drawn, table, Paragraph(note, soft=True))
         return Document("Do layers say where it will go?", parts, data=data)
 
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from gmbench.core import checks, registry
 from gmbench.measure import levels, rewriting
-from gmbench.report.document import Cell, Document, Line, Paragraph, Table
+from gmbench.report.document import Cell, Document, Line, Paragraph, Picture, Table
+from gmbench.report.dots import dots
 from gmbench.report.question import Asked, Question, rows
 from gmbench.runs.group import Watch
 from gmbench.runs.opened import OpenAgent
@@ -82,7 +83,11 @@ class Rewrite(Question):
         lines = tuple(line for each in asked for line in _lines(each))
         columns = ("layer", "agents", "levels", "share", *rewriting.WAYS)
         note = NOTE.format(strength=f"{self.strength:g}", levels=LEVELS // 2)
-        parts: tuple[Any, ...] = (Table("", columns, lines), Paragraph(note, soft=True))
+        table = Table("", columns, lines)
+        drawn = Picture(
+            dots(table, rewriting.WAYS, "share of the levels"), "Routes that are followed."
+        )
+        parts: tuple[Any, ...] = (drawn, table, Paragraph(note, soft=True))
         data = rows(asked, ways=rewriting.WAYS)
         return Document("Is a route followed that is written into an agent?", parts, data=data)
 

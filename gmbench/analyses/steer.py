@@ -11,7 +11,8 @@ import numpy as np
 
 from gmbench.core import registry
 from gmbench.measure import levels, steering
-from gmbench.report.document import Cell, Document, Line, Paragraph, Table
+from gmbench.report.document import Cell, Document, Line, Paragraph, Picture, Table
+from gmbench.report.dots import dots
 from gmbench.report.question import Asked, Question, rows
 from gmbench.runs.group import Watch
 from gmbench.runs.opened import OpenAgent
@@ -55,7 +56,11 @@ class Steer(Question):
         """Return a line for each condition, layer and goal."""
         lines = tuple(line for each in asked for line in _lines(each))
         columns = ("layer", "agents", "first moves to", *steering.WAYS)
-        parts: tuple[Any, ...] = (Table("", columns, lines), Paragraph(NOTE, soft=True))
+        table = Table("", columns, lines)
+        drawn = Picture(
+            dots(table, steering.WAYS, "P(first move)"), "First moves right for each goal."
+        )
+        parts: tuple[Any, ...] = (drawn, table, Paragraph(NOTE, soft=True))
         data = rows(asked, ways=steering.WAYS)
         return Document(
             "Does taking a thing's vector away make agents ignore it?", parts, data=data

@@ -100,8 +100,13 @@ def writable_file(field: str, path: Path) -> None:
     files.writable(path.parent, field)
 
 
-def check_page(out: Path | None, data: Path | None) -> None:
+def check_page(out: Path | None, data: Path | None, kinds: tuple[str, ...] = ()) -> None:
     """Refuse, before anything is measured, a page or JSON file that could not be written.
+
+    Args:
+        out: the page, or nothing.
+        data: the JSON file, or nothing.
+        kinds: what the page may end in; by default that of pages.
 
     Raises:
         Refused: for an ending that is none of theirs, or a place that cannot be written to.
@@ -109,7 +114,7 @@ def check_page(out: Path | None, data: Path | None) -> None:
     from gmbench.core import checks
     from gmbench.report import document as documents
 
-    for field, path, kinds in (("out", out, documents.PAGES), ("data", data, (".json",))):
+    for field, path, known in (("out", out, kinds or documents.PAGES), ("data", data, (".json",))):
         if path is not None:
-            checks.known(field, path.suffix, kinds)
+            checks.known(field, path.suffix, known)
             writable_file(field, path)

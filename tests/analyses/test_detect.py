@@ -56,16 +56,36 @@ def test_who_tells_and_who_does_not():
     prior, probe = table.lines
     assert (prior.label, probe.label) == ("prior", "probe")
     assert [prior.cells[0], probe.cells[0]] == ["S", "T2"]
-    assert all(cell.startswith("1.00 [") for cell in (probe.cells[1], probe.cells[3]))
-    assert prior.cells[1].startswith("0.50 [")
-    assert probe.cells[2] == "-"  # one architecture: nothing to hold out
-    assert probe.cells[4] == "-"  # whoever is trained alike does alike
+    assert [probe.cells[place].mean for place in (1, 3)] == [1, 1]
+    assert probe.cells[1].interval[0] < 1
+    assert prior.cells[1].mean == 0.5
+    assert prior.cells[1].interval[0] < 0.5 < prior.cells[1].interval[1]
+    assert not probe.cells[2].known  # one architecture: nothing to hold out
+    assert not probe.cells[4].known  # whoever is trained alike does alike
     assert probe.cells[6] == "0.00"
 
 
 def test_numbers_that_say_nothing():
     (table,) = document(agents(tells=False)).tables
-    assert table.lines[1].cells[1].startswith("0.50 [")
+    assert table.lines[1].cells[1].mean == 0.5
+
+
+def test_of_a_single_detector_what_it_reads_is_shown_by_condition():
+    asked = agents(tells=True)
+    found = detect.Detect(folder=Path("made-up"), detectors=("probe",)).document(asked)
+    _, table = found.tables
+    assert (table.title, table.columns[2:]) == ("What probe reads", ("goal",))
+    read = {(line.heading.split(",")[0], line.label): line.cells for line in table.lines}
+    for task in ("CheeseCorner-v0", "CheeseDish-v0"):
+        (count, mean), (_, other) = read[task, "alpha 0"], read[task, "alpha 0.3"]
+        assert (count, mean.mean, other.mean) == ("4", 1, 0)
+
+
+def test_the_picture_holds_what_the_table_does():
+    found = document(agents(tells=True))
+    (figure,) = found.pictures
+    (task,) = (line for line in figure.axes[0].lines if line.get_label() == "task held out")
+    assert list(task.get_xdata()) == [0.5, 1.0]
 
 
 def test_leads_are_counted_from_the_first_stray_moment():
