@@ -16,7 +16,7 @@ import tyro
 
 from gmbench.core import registry
 from gmbench.report.conditions import conditions
-from gmbench.report.document import Bullets, Cell, Document, Line, Paragraph, Part, Table
+from gmbench.report.document import PAGES, Bullets, Cell, Document, Line, Paragraph, Part, Table
 from gmbench.report.pairs import SCORES, Match, by_level, matched
 from gmbench.report.question import Asked, Question
 from gmbench.runs import store
@@ -38,6 +38,7 @@ class Diff(Question):
     """What the first is compared with: a run's directory, a results folder or a submission."""
 
     measures: ClassVar[bool] = False
+    formats: ClassVar[tuple[str, ...]] = PAGES
 
     def document(self, asked: Sequence[Asked]) -> Document:
         """Return what differs in the settings, and by how much the results do.

@@ -19,7 +19,8 @@ from gmbench.core.env import Level
 from gmbench.core.policy import uniform
 from gmbench.measure import evaluation, exact, levels, members
 from gmbench.measure.regret import regret
-from gmbench.report.document import Cell, Document, Line, Paragraph, Table
+from gmbench.report.document import Cell, Document, Line, Paragraph, Picture, Table
+from gmbench.report.dots import dots
 from gmbench.report.question import Asked, Question, rows
 from gmbench.runs.group import Watch
 from gmbench.runs.opened import OpenAgent
@@ -80,10 +81,9 @@ class Queries(Question):
         """Return a line for each condition."""
         columns = ("trained with", "agents", "as one", *(f"{count} labelled" for count in QUERIES))
         columns = (*columns, "best member", "worst member", "training, as one", "training, best")
-        parts = (
-            Table("", columns, tuple(map(_line, asked))),
-            Paragraph(NOTE, soft=True),
-        )
+        table = Table("", columns, tuple(map(_line, asked)))
+        drawn = Picture(dots(table, columns[2:6], "regret after the shift"), "Regret by labels.")
+        parts = (drawn, table, Paragraph(NOTE, soft=True))
         data = rows(asked)
         return Document("What do a few labelled levels buy an ensemble?", parts, data=data)
 

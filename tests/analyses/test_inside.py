@@ -1,11 +1,13 @@
 """Questions that look inside, on made-up findings: means over agents, each in its line."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from gmbench.analyses import patch, probe, rewrite, steer
-from gmbench.report.document import plain
+from gmbench.core import registry
+from gmbench.report.document import PICTURES, plain
 from tests import made_up
 from tests.made_up import a_run
 
@@ -109,3 +111,11 @@ def test_the_picture_holds_what_the_table_does(question, made, column):
     (drawn,) = (line for line in axes.lines if line.get_label() == column)
     assert list(drawn.get_xdata()) == [cells[column].mean for cells in lines(document).values()]
     assert [each["run"] for each in plain(document)] == [run.path.name for run in RUNS]
+
+
+@pytest.mark.parametrize("name", registry.QUESTIONS.names())
+def test_only_questions_that_draw_offer_to_write_a_picture(name):
+    """Else a picture would be refused when all agents have been measured."""
+    question = registry.QUESTIONS.get(name)
+    draws = "Picture" in vars(sys.modules[question.__module__])
+    assert draws or not set(PICTURES) & set(question.formats)
