@@ -4,13 +4,14 @@ Linear probes read each cell of a layer (:mod:`gmbench.measure.probing`). What t
 beyond what the same probe finds in the observation, and in the same network before training.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 
 from gmbench.core import registry
 from gmbench.measure import levels, probing
@@ -25,17 +26,24 @@ from gmbench.stats.estimate import estimate
 
 STREAM = 12
 """Folded into a run's seed: the key of the episodes played here."""
+SEEN = "observation"
 LEVELS = 512
 """Half of them to fit probes to, half to score them on."""
 PENALTY = 1.0
 """On the probes' squared weights."""
 CONCEPTS = ("way", "end")
+LEADS = (0, 2, 4, 8)
+"""Steps from the first move until a cell is left, from which on cells are counted together."""
 NOTE = (
     "Macro-F1 of linear probes of single cells, before the first move, on {levels} levels of the"
     " headline shift that they were not fitted to. `way`: in which direction the agent will first"
     " leave the cell; `end`: whether its episode leaves it there; cells that are neither count for"
     " nothing. `Untrained` is the same network with its first weights; selectivity is what is"
     " found beyond the better of this and the observation. Means over agents, 95% intervals."
+)
+AHEAD = (
+    "Of the cells that the agent will leave after so many of its steps, the share for which the"
+    " probe of `way` says by which move."
 )
 
 
@@ -46,11 +54,14 @@ class Found(msgspec.Struct, frozen=True):
         observation: of what it sees.
         layers: of each layer.
         untrained: of each layer before training.
+        ahead: of what it sees and of each layer, the share of cells whose way is told, by
+            :data:`LEADS`; None where no cell is left so late.
     """
 
     observation: dict[str, float]
     layers: dict[str, dict[str, float]]
     untrained: dict[str, dict[str, float]]
+    ahead: dict[str, list[float | None]]
 
 
 @registry.question("probe")
@@ -75,10 +86,14 @@ class Probe(Question):
             for agent_ in (agent, agent.untrained())
         )
         labels = {concept: np.asarray(getattr(found, concept)) for concept in CONCEPTS}
+        seen = np.asarray(found.observation)
+        layers = {layer: np.asarray(values) for layer, values in found.layers.items()}
+        when = np.asarray(found.when)
         return Found(
-            scores(np.asarray(found.observation), labels),
-            {layer: scores(np.asarray(v), labels) for layer, v in found.layers.items()},
+            scores(seen, labels),
+            {layer: scores(values, labels) for layer, values in layers.items()},
             {layer: scores(np.asarray(v), labels) for layer, v in before.layers.items()},
+            {name: ahead(v, labels["way"], when) for name, v in {SEEN: seen, **layers}.items()},
         )
 
     def document(self, asked: Sequence[Asked]) -> Document:
@@ -91,7 +106,11 @@ class Probe(Question):
         drawn = Picture(
             dots(table, ("F1", "untrained", "observation"), "macro-F1"), "What probes find."
         )
-        parts = (drawn, table, Paragraph(note, soft=True))
+        leads = ("layer", "agents", *_leads())
+        later = Table(
+            "How long before?", leads, tuple(line for each in asked for line in _ahead(each))
+        )
+        parts = (drawn, table, Paragraph(note, soft=True), later, Paragraph(AHEAD, soft=True))
         return Document("Do layers say where it will go?", parts, data=data)
 
 
@@ -100,20 +119,48 @@ def scores(
     labels: dict[str, Int[np.ndarray, "rows cols levels"]],
 ) -> dict[str, float]:
     """Return how well a probe of a layer's cells does on the second half of the levels."""
-    half = layer.shape[-1] // 2
+    return {name: logistic.macro_f1(*said(layer, marks)) for name, marks in labels.items()}
 
-    def cells(values: Any, part: slice) -> Any:
-        return np.moveaxis(values[..., part], -1, 0)
 
-    fitted, asked = slice(0, half), slice(half, None)
-    each = (np.moveaxis(cells(layer, part), 1, -1) for part in (fitted, asked))
-    seen = [values.reshape(-1, layer.shape[0]) for values in each]
-    found = {}
-    for concept, marks in labels.items():
-        known, wanted = (cells(marks, part).reshape(-1).astype(int) for part in (fitted, asked))
-        rule = logistic.fit(seen[0], known, max(int(marks.max()) + 1, 2), PENALTY)
-        found[concept] = logistic.macro_f1(np.argmax(rule(seen[1]), axis=1), wanted)
+def ahead(
+    layer: Float[np.ndarray, "channels rows cols levels"],
+    way: Int[np.ndarray, "rows cols levels"],
+    when: Int[np.ndarray, "rows cols levels"],
+) -> list[float | None]:
+    """Return of how many cells a probe says the way, by how many steps before they are left."""
+    told, wanted = said(layer, way)
+    _, steps = _halves(when)
+    left = wanted > 0
+    found: list[float | None] = []
+    for least, beyond in itertools.pairwise((*LEADS, np.inf)):
+        here = left & (steps >= least) & (steps < beyond)
+        found.append(float(np.mean(told[here] == wanted[here])) if here.any() else None)
     return found
+
+
+def said(
+    layer: Float[np.ndarray, "channels rows cols levels"],
+    marks: Int[np.ndarray, "rows cols levels"],
+) -> tuple[Int[np.ndarray, " cells"], Int[np.ndarray, " cells"]]:
+    """Return what a probe, fitted to half of the levels, says of the others, and the truth."""
+    fitted, asked = (
+        np.stack(channels, axis=-1) for channels in zip(*map(_halves, layer), strict=True)
+    )
+    known, wanted = (half.astype(int) for half in _halves(marks))
+    rule = logistic.fit(fitted, known, max(int(marks.max()) + 1, 2), PENALTY)
+    return np.argmax(rule(asked), axis=1), wanted
+
+
+def _halves(cells: Num[np.ndarray, "rows cols levels"]) -> list[Num[np.ndarray, " cells"]]:
+    """Return the cells of the first and of the second half of the levels."""
+    half = cells.shape[-1] // 2
+    return [np.ravel(cells[..., part]) for part in (slice(0, half), slice(half, None))]
+
+
+def _leads() -> list[str]:
+    """Return the names of the leads."""
+    ends = [f"{low} to {high - 1}" for low, high in itertools.pairwise(LEADS)]
+    return [f"after {steps}" for steps in (*ends, f"{LEADS[-1]} or more")]
 
 
 def _levels(plan: Plan, name: str) -> Any:
@@ -132,3 +179,21 @@ def _lines(asked: Asked) -> list[Line]:
             means = [estimate(each, None) for each in (own, before, seen, beyond)]
             lines.append(Line(layer, (concept, str(len(known)), *means), about))
     return lines or [Line("none over the grid", ("-", str(len(known)), *["-"] * 4), about)]
+
+
+def _ahead(asked: Asked) -> list[Line]:
+    known: list[Found] = list(asked.found)
+    return [
+        Line(
+            layer,
+            (
+                str(len(known)),
+                *(
+                    estimate([each.ahead[layer][place] for each in known])
+                    for place in range(len(LEADS))
+                ),
+            ),
+            asked.condition.name,
+        )
+        for layer in known[0].ahead
+    ]

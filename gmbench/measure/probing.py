@@ -23,6 +23,10 @@ MOST = 64
 """Steps of an episode that are followed at most."""
 
 
+_Followed = tuple[Array, Array, Array]
+"""Way and time by which cells are left so far, and where the agent stands."""
+
+
 class Probed(NamedTuple):
     """What probes are fitted to.
 
@@ -30,12 +34,14 @@ class Probed(NamedTuple):
         layers: activations before the first move, of each layer that lies over the grid.
         observation: what is seen then, as numbers.
         way: of each cell, 0 if it is never left, else the move by which it first is.
+        when: after how many steps of the episode that is.
         end: of each cell, 1 where the episode leaves the agent.
     """
 
     layers: dict[str, Float[Array, "channels rows cols levels"]]
     observation: Float[Array, "channels rows cols levels"]
     way: Int8[Array, "rows cols levels"]
+    when: Int8[Array, "rows cols levels"]
     end: Int8[Array, "rows cols levels"]
 
 
@@ -61,27 +67,29 @@ def measure(
     forward = policy.forward
     assert forward is not None
 
-    def follow(folded: tuple[Array, Array], moment: rollouts.Moment) -> tuple[Array, Array]:
-        way, last = folded
+    def follow(folded: _Followed, moment: rollouts.Moment) -> _Followed:
+        way, when, last = folded
         states: Any = moment.states
         moved: Any = moment.moved.state
         before, after = states.position, moved.position
         left = moment.live & jnp.any(before != after, axis=0)
         here = moves.at(before, env.shape) & left[None, None] & (way == 0)
         way = jnp.where(here, moment.actions[None, None].astype(jnp.int8), way)
-        return way, jnp.where(moment.live[None], after, last)
+        when = jnp.where(here, states.time[None, None].astype(jnp.int8), when)
+        return way, when, jnp.where(moment.live[None], after, last)
 
     memory = pool.over_envs(policy.begin)(levels)
     start: Any = pool.begin(env, levels)
     seen = pool.observe(env, start)
     blank = jnp.zeros((*env.shape, seen.shape[-1]), jnp.int8)
-    first = blank, start.position
-    way, last = rollouts.fold(env, params, policy, levels, key, MOST, follow, first)
+    first = blank, blank, start.position
+    way, when, last = rollouts.fold(env, params, policy, levels, key, MOST, follow, first)
     features = forward(memory, seen)[3]
     return Probed(
         over_grid(env, features),
         jnp.moveaxis(seen, 2, 0).astype(jnp.float32),
         way,
+        when,
         moves.at(last, env.shape).astype(jnp.int8),
     )
 

@@ -27,9 +27,9 @@ def patched(effect):
 
 def probed(f1):
     seen = {"way": 0.3, "end": 0.6}
-    return probe.Found(
-        seen, {"conv_0": {"way": f1, "end": 0.5}}, {"conv_0": {"way": 0.4, "end": 0.0}}
-    )
+    ahead = {"observation": [0.5, 0.2, 0.1, None], "conv_0": [f1, f1, f1 / 2, None]}
+    before = {"conv_0": {"way": 0.4, "end": 0.0}}
+    return probe.Found(seen, {"conv_0": {"way": f1, "end": 0.5}}, before, ahead)
 
 
 def steered(chance):
@@ -47,7 +47,7 @@ def found(question, made, values=(0.4, 0.8)):
 
 
 def lines(document):
-    (table,) = document.tables
+    table = document.tables[0]
     return {
         (line.label, *(cell for cell in line.cells if isinstance(cell, str))): dict(
             zip(table.columns[1:], line.cells, strict=True)
@@ -76,6 +76,15 @@ def test_probing_counts_what_is_beyond_the_better_of_both_baselines():
     way, end = read["conv_0", "way", "2"], read["conv_0", "end", "2"]
     assert way["selectivity"].mean == pytest.approx(0.6 - 0.4)
     assert end["selectivity"].mean == pytest.approx(0.5 - 0.6)
+
+
+def test_how_long_before_is_told_by_leads():
+    table = found(probe.Probe(FOLDER), probed).tables[1]
+    assert table.columns[2:] == ("after 0 to 1", "after 2 to 3", "after 4 to 7", "after 8 or more")
+    for line, wanted in zip(table.lines, ([0.5, 0.2, 0.1], [0.6, 0.6, 0.3]), strict=True):
+        *known, late = line.cells[1:]
+        assert [cell.mean for cell in known] == pytest.approx(wanted)
+        assert not late.known  # no cell is left so late
 
 
 def test_steering():

@@ -46,6 +46,7 @@ def test_labels_are_what_it_does(cornered):
         while here != (0, 0):
             there = tuple(np.add(here, MOVES[way[here]]).tolist())
             assert left[there] == left[here] - 1
+            assert cornered.when[(*here, level)] == passed
             here, passed = there, passed + 1
         assert np.sum(way > 0) == passed
         assert cornered.end[0, 0, level] == 1
@@ -79,6 +80,20 @@ def test_noise_says_nothing_of_other_levels():
     assert probe.scores(layer, {"end": labels})["end"] < 0.75
     twice = np.concatenate([layer[..., :2]] * 2, -1), np.concatenate([labels[..., :2]] * 2, -1)
     assert probe.scores(twice[0], {"end": twice[1]})["end"] == 1
+
+
+def test_ways_are_told_by_how_long_before_they_are_gone():
+    """A layer that shows each way, but of those within four steps alone."""
+    random = np.random.default_rng(1)
+    way = random.integers(0, 5, (5, 5, 64)).astype(np.int8)
+    when = random.integers(0, 12, way.shape).astype(np.int8)
+    every = np.stack([way == move for move in range(1, 5)]).astype(np.float32)
+    soon = every * (when < 4)
+    assert probe.ahead(every, way, when) == [1, 1, 1, 1]
+    told = probe.ahead(soon, way, when)
+    assert told[:2] == [1, 1]
+    assert max(told[2:]) < 0.6
+    assert probe.ahead(every, way, np.minimum(when, 1))[1:] == [None] * 3
 
 
 def test_layers_over_the_grid_are_told_by_their_shape():
