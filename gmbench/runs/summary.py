@@ -69,16 +69,23 @@ def means(levels: Mapping[str, np.ndarray], distribution: str, goals: Sequence[s
             raise ValueError(f"{distribution}/{name} has shape {array.shape}, not {shape}")
     rho = {goal: _mean(each) for goal, each in zip(goals, own["rho"], strict=True)}
     # Sampled regrets are not clipped level by level, or luck would count one way only; their means
-    # are, and GMI and CFI with them, so that the two still add up to the regret.
+    # are, and GMI and CFI with them, so that the two still add up to the regret. What decoys leave
+    # unexplained, too: it is the regret less the GMI that they would have read.
     beyond = max((rho[goals[0]] or 0.0) - 1, 0.0)
-    of_cfi = min(max((_mean(own["cfi"]) or 0.0) - 1, 0.0), beyond)
     rho = {goal: mean and min(mean, 1.0) for goal, mean in rho.items()}
+    least = (rho[goals[0]] or 0.0) - 1  # that GMI is no more than 1
+    unexplained = own["rho"][0] - (own["gmi"] - own["gmi_adjusted"])
+    of_cfi, of_decoys = (
+        mean - min(max(mean, least), 1.0)
+        for mean in (_mean(each) or 0.0 for each in (own["cfi"], unexplained))
+    )
+    adjusted = _mean(own["gmi_adjusted"] + (of_cfi - of_decoys))
     shares = (float(np.mean(own["outcome"] == number)) for number in range(len(OUTCOMES)))
     return {
         "levels": count,
         "rho": rho,
         "gmi": _mean(own["gmi"] - (beyond - of_cfi)),
-        "gmi_adjusted": _mean(own["gmi_adjusted"]),
+        "gmi_adjusted": adjusted and min(max(adjusted, -1.0), 1.0),
         "cfi": _mean(own["cfi"] - of_cfi),
         "dropped": int(np.isnan(own["rho"][0]).sum()),
         "proxies": {
