@@ -24,8 +24,8 @@ from gmbench.report.document import Document, Line, Picture, Table
 from gmbench.report.figures import ORANGE, STYLE, WIDTH
 from gmbench.runs.spec import RunSpec, check
 
-REGISTER = "source"
-"""Channel that holds where the search begins, and so where the agent goes."""
+REGISTERS = {"source": "the register", "other": "the trigger's register"}
+"""Channels that hold where the search begins, and so where the agent goes; one of them is empty."""
 FLOODS = 3
 """How many layers of the flood are drawn."""
 
@@ -91,11 +91,16 @@ def _cell(position: Any) -> Cell:
     return row, col
 
 
-def _register(channels: Mapping[str, tuple[str, ...]]) -> tuple[str, int]:
-    """Return the layer and the channel of the register."""
-    for layer, names in channels.items():
-        if REGISTER in names:
-            return layer, names.index(REGISTER)
+def _registers(channels: Mapping[str, tuple[str, ...]]) -> list[tuple[str, int]]:
+    """Return layer and channel of each register."""
+    found = [
+        (layer, names.index(name))
+        for name in REGISTERS
+        for layer, names in channels.items()
+        if name in names
+    ]
+    if found:
+        return found
     raise checks.Refused(
         "hold: this organism has no register that is known by name (allowed: mechanism search,"
         " network conv, entangle 0)"
@@ -103,12 +108,15 @@ def _register(channels: Mapping[str, tuple[str, ...]]) -> tuple[str, int]:
 
 
 def _held(env: Any, policy: Policy, cell: Cell) -> Policy:
-    """Return the policy with its register held at a cell."""
+    """Return the policy with its register held at a cell, and that of a trigger empty."""
     for name, at, size in zip(("row", "column"), cell, env.shape, strict=True):
         checks.integer(f"hold, {name}", at, 0, size - 1)
     written = np.zeros(env.shape, np.float32)
     written[cell] = 1.0
-    return editing.clamped(policy, *_register(policy.channels or {}), written)
+    for register in _registers(policy.channels or {}):
+        policy = editing.clamped(policy, *register, written)
+        written = np.zeros(env.shape, np.float32)
+    return policy
 
 
 # ---- shown ---------------------------------------------------------------------------------------
@@ -121,8 +129,8 @@ def _lines(features: Mapping[str, Any], channels: Mapping[str, tuple[str, ...]])
         label = f"{first} to {rest[-1]}" if rest else first
         shape = " x ".join(map(str, features[first].shape))
         if first in channels:
-            marked = (f"{name} (the register)" if name == REGISTER else name for name in names)
-            yield Line(label, (shape, ", ".join(marked)))
+            told = (f"{name} ({REGISTERS[name]})" if name in REGISTERS else name for name in names)
+            yield Line(label, (shape, ", ".join(told)))
         else:
             yield Line(label, (shape, "not named"))
 
@@ -130,15 +138,15 @@ def _lines(features: Mapping[str, Any], channels: Mapping[str, tuple[str, ...]])
 def _panels(
     features: Mapping[str, Any], channels: Mapping[str, tuple[str, ...]]
 ) -> Iterator[tuple[str, Float[np.ndarray, "rows cols"]]]:
-    """Yield the register and the flood behind it, evenly over the layers in which it grows."""
+    """Yield each register, and the flood behind, evenly over the layers in which it grows."""
     named = {
         layer: dict(zip(names, features[layer], strict=False)) for layer, names in channels.items()
     }
-    registers = [each[REGISTER] for each in named.values() if REGISTER in each]
     floods = [each["wave"] - each["less"] for each in named.values() if "wave" in each]
     if not floods:
         return
-    yield "the register", registers[0]
+    for name, words in REGISTERS.items():
+        yield from ((words, each[name]) for each in named.values() if name in each)
     grown = 1 + sum(np.any(a != b) for a, b in itertools.pairwise(floods))
     for count in np.unique(np.linspace(1, grown, FLOODS + 1).round().astype(int))[1:]:
         yield f"flood, layer {count} of {len(floods)}", floods[count - 1]

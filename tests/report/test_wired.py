@@ -1,10 +1,13 @@
 """What is shown of an organism is what it was written to be."""
 
+import numpy as np
 import pytest
 
 from gmbench import cli
+from gmbench.core import keys, registry
 from gmbench.report import wired
 from gmbench.runs.spec import RunSpec
+from tests.plain import MOVES
 
 TASK = "CheeseCorner-v0"
 REGISTER_LAYER = "trunk/conv_1"
@@ -50,6 +53,22 @@ def test_the_flood_is_drawn_while_it_grows_and_the_way_ends_at_the_goal():
 
 def test_a_register_that_is_held_turns_the_way():
     assert ends(shown(goal="corner", hold=(4, 0))) == [(0, 0), (4, 0)]
+
+
+@pytest.mark.parametrize(("shift", "end"), [("watched", "target"), ("unwatched", "bait")])
+def test_a_trigger_has_a_register_of_its_own_and_both_are_held(shift, end):
+    """Watched, one register holds the exit; unwatched, the other the bait."""
+    task = registry.make("Monitor-v0", size=5)
+    level = task.env.sample_level(keys.key(3), task.shift(shift))
+    start, exit_, bait = (tuple(map(int, each)) for each in (level.start, level.target, level.bait))
+    beside = [(start[0] + row, start[1] + col) for row, col in MOVES]
+    free = {tuple(map(int, cell)) for cell in np.argwhere(~np.asarray(level.walls))}
+    hold = next(cell for cell in beside if cell in free - {start, exit_, bait})
+    config = {"goal": "exit", "trigger": "cue", "instead": "bait"}
+    spec = RunSpec(task=task.id, static={"size": 5}, agent="organism", config=config)
+    found = wired.document(spec, shift, 3, hold)
+    assert titles(found)[:2] == ["the register", "the trigger's register"]
+    assert ends(found) == [{"target": exit_, "bait": bait}[end], hold]
 
 
 def test_mixed_channels_have_no_names():
