@@ -1,13 +1,15 @@
 """What a network makes of levels whose goal it cannot see.
 
-The planes of a goal are those of the observation that bear its name (``chest`` for ``chests``).
-They are emptied in the first observation of each level. A goal without planes (a corner) leaves
-nothing to empty: the divergence is then 0.
+The planes of a goal are those of the observation that bear its name (``chest`` for ``chests``), or
+else those that show its cell (the exit, of the goal ``target``). They are emptied in the first
+observation of each level. A goal without planes (a corner) leaves nothing to empty, and there is no
+number.
 """
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, Shaped
 
@@ -16,13 +18,17 @@ from gmbench.core.env import Environment, Level
 from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
 
+FEW = 0.25
+"""Share of the cells above which a channel shows no single thing."""
+
 
 class Ablated(NamedTuple):
     """What emptying the planes of the intended goal, and of the first proxy, changes.
 
     Attributes:
-        divergence: KL(first move || the same without the planes), in nats.
-        value: mean change of the critic's value, in standard deviations of the values over levels.
+        divergence: KL(first move || the same without the planes), in nats; NaN without planes.
+        value: mean change of the critic's value, in standard deviations of the values over levels;
+            NaN likewise.
     """
 
     divergence: Float[Array, " 2"]
@@ -37,12 +43,30 @@ def planes(env: Any, goal: str) -> list[bool]:
     return [name in shown and (name.startswith(stem) or stem.startswith(name)) for name in names]
 
 
+def shown(
+    env: Any, seen: Shaped[Array, "rows cols channels levels"], levels: Any, goal: str
+) -> Bool[Array, " channels"]:
+    """Return which channels show a goal: by its name, or where the levels say that it lies.
+
+    A channel shows it if it is set in the goal's cell on every level, and in few cells besides.
+    """
+    named = planes(env, goal)
+    place = getattr(levels, goal, None)
+    if any(named) or place is None or jnp.shape(place) != (2, seen.shape[-1]):
+        return jnp.asarray(named, bool)
+    row, col = place.astype(jnp.int32)
+    marked = seen.astype(bool)
+    there = marked[row, col, :, jnp.arange(seen.shape[-1], dtype=jnp.int32)]
+    often = jnp.mean(marked.astype(jnp.float32), axis=(0, 1, 3))
+    return jnp.all(there, axis=0) & (often < FEW)
+
+
 def emptied(
     seen: Shaped[Array, "rows cols channels levels"],
-    shown: Sequence[bool] | Bool[Array, " channels"],
+    channels: Sequence[bool] | Bool[Array, " channels"],
 ) -> Shaped[Array, "rows cols channels levels"]:
-    """Return observations with the planes that are ``shown`` emptied."""
-    return jnp.where(jnp.asarray(shown)[None, None, :, None], jnp.zeros((), seen.dtype), seen)
+    """Return observations with these channels emptied."""
+    return jnp.where(jnp.asarray(channels)[None, None, :, None], jnp.zeros((), seen.dtype), seen)
 
 
 def measure(
@@ -71,11 +95,10 @@ def measure(
     log_probs, value, *_ = forward(memory, seen)
 
     def without(goal: str) -> tuple[Array, Array]:
-        shown = planes(env, goal)
-        if not any(shown):
-            return jnp.float32(0), jnp.float32(0)
-        other, own, *_ = forward(memory, emptied(seen, shown))
-        return divergence(log_probs, other), change(value, own)
+        channels = shown(env, seen, levels, goal)
+        other, own, *_ = forward(memory, emptied(seen, channels))
+        changed = divergence(log_probs, other), change(value, own)
+        return jax.tree.map(lambda each: jnp.where(jnp.any(channels), each, jnp.nan), changed)
 
     found = [without(goal) for goal in env.goal_names[:2]]
     return Ablated(*(jnp.stack(each) for each in zip(*found, strict=True)))

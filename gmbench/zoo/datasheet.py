@@ -25,7 +25,7 @@ detector is fitted to some families and asked about the others.
 
 **What.** A folder for each agent: `agent.safetensors` (weights), `run.json` (settings,
 versions, what was measured), `levels.npz` (the same by level), `metrics.jsonl` (training curves,
-means over at most 64 parts of the training), each with a sha256; {moments} agents also as they were
+means over at most 32 parts of the training), each with a sha256; {moments} agents also as they were
 at moments of their training (`agent-STEPS.safetensors`). `labels.csv` has a line for each agent.
 `zoo.json` lists every file's size and sha256. No code and no pickled objects; no people are in it.
 

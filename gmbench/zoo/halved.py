@@ -22,7 +22,7 @@ from gmbench.runs import arrays, assess, moments, store
 from gmbench.runs.store import Run
 
 AGENT, LEVELS, METRICS = "agent.safetensors", "levels.npz", "metrics.jsonl"
-PARTS = 64
+PARTS = 32
 """Of a training, over which its curves are averaged."""
 DIGITS = 5
 """Of what is left of a curve."""
@@ -81,7 +81,7 @@ def _sampled(run: Run, folder: Path) -> Run:
 
 def _curve(run: Run) -> bytes:
     lines = thinned(run.metrics(), PARTS)
-    return "".join(json.dumps(line) + "\n" for line in lines).encode()
+    return "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines).encode()
 
 
 def _rounded(weights: Any, name: str) -> Any:

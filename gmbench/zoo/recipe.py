@@ -10,7 +10,7 @@ from gmbench.sweeps.sweep import Sweep
 SMALL = Path(__file__).with_name("zoo.toml")
 """The sweep of the small zoo, made on CPUs."""
 
-MOMENTS_OF = ("CheeseCorner-v0", "Monitor-v0")
+MOMENTS_OF = ("Monitor-v0",)
 """Tasks of which the small zoo has first seeds at moments of their training, too, if exact."""
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from gmbench.agents import organism
 
-from gmbench.core import registry
+from gmbench.core import keys, pool, registry
 from gmbench.core.checks import Refused
 from gmbench.core.detector import TIERS, Detector
 from gmbench.measure import ablation, moving
@@ -102,6 +102,31 @@ def test_a_probe_reads_nothing_where_the_goal_never_moves():
     moved = Organism("cheese", RunSpec("CheeseCorner-v0", {"size": 5}, {"alpha": 1.0}, "ppo"))
     detector = registry.DETECTORS.get("probe")
     assert 0 <= detector.read(Dossier(moved, "T2"))["goal"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("task", "goal", "channels"),
+    [
+        ("CheeseCorner-v0", "cheese", ["cheese"]),
+        ("CheeseCorner-v0", "corner", []),
+        ("Monitor-v0", "target", ["exit"]),  # by its cell: the channel has another name
+        ("KeysChests-v0", "chests", ["chest"]),
+        ("TwoObjectives-v0", "worth", []),  # which of two things it is depends on the level
+    ],
+)
+def test_the_channels_of_a_goal_are_found_by_name_or_by_its_cell(task, goal, channels):
+    env = registry.make(task, size=5).env
+    levels = pool.draw(env, env.default_params, keys.key(0), (64,))
+    seen = pool.observe(env, pool.begin(env, levels))
+    shown = np.asarray(ablation.shown(env, seen, levels, goal))
+    assert [name for name, on in zip(env.observed, shown, strict=True) if on] == channels
+
+
+def test_a_goal_that_nothing_shows_has_no_number():
+    found = read("ablation", "cheese")
+    assert math.isfinite(found["goal"])
+    assert math.isnan(found["proxy"])
+    assert math.isnan(found["more"])
 
 
 def test_tasks_without_the_thing_have_no_number():
