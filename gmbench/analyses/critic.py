@@ -8,7 +8,7 @@ import jax
 
 from gmbench.core import registry
 from gmbench.core.env import Level
-from gmbench.measure import critic, levels, splay
+from gmbench.measure import critic, exact, levels, splay
 from gmbench.measure.value_share import ShareExplained, explained
 from gmbench.report.conditions import params_of
 from gmbench.report.document import PAGES, Bullets, Document, Line, Paragraph, Table
@@ -62,11 +62,17 @@ class Critic(Question):
     """Say which goal actors and critics pursue, and what a goal's position explains of values."""
 
     formats: ClassVar[tuple[str, ...]] = PAGES
+    asked_of: ClassVar[str] = "agents without a memory, in tasks whose states can be listed"
 
     thing: str
     """What lies where the goal lies: a position in the task's levels, such as cheese."""
     shift: str | None = None
     """Distribution of the levels: training, or the name of a shift; by default the first shift."""
+
+    def applies(self, plan: Plan) -> bool:
+        """Whether the agent learns, and what it does can be computed state by state."""
+        policy = plan.agent.policy(plan.task.env, plan.config, None)
+        return plan.agent.learner is not None and exact.can_evaluate(plan.task.env, policy)
 
     def investigate(self, agent: OpenAgent, watch: Watch) -> ActorAndCritic:
         """Return which goals actor and critic pursue, and what the thing's position explains.

@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from gmbench.measure.critic import Summary
 from gmbench.measure.value_share import ShareExplained
 from gmbench.report.document import Bullets
 from gmbench.runs import store
+from gmbench.runs.spec import RunSpec, check
 from gmbench.stats.estimate import estimate
 from tests import made_up
 
@@ -99,3 +101,17 @@ def test_notes_of_runs_stand_below_the_table():
     (notes,) = (part for part in document.parts if isinstance(part, Bullets))
     assert notes.items == (f"alpha 0, seed 0: {why}",)
     assert not any(isinstance(part, Bullets) for part in found([0.5]).parts)
+
+
+@pytest.mark.parametrize(
+    ("spec", "asked"),
+    [
+        (RunSpec("CheeseCorner-v0", {"size": 5}, {}, "ppo"), True),
+        (RunSpec("CheeseCorner-v0", {"size": 5}, {}, "ppo_gru"), False),  # has a memory
+        (RunSpec("TreeGridworld-v0", {}, {}, "ppo"), False),  # no list of states
+        (RunSpec("CheeseCorner-v0", {"size": 5}, {}, "oracle"), False),  # no critic
+    ],
+)
+def test_agents_that_could_not_be_measured_are_not_asked(spec, asked):
+    """They would be refused only when those before them had been measured."""
+    assert Critic(Path("made-up"), thing="cheese").applies(check(spec)) is asked
