@@ -24,7 +24,7 @@ class Make:
     """Seeds of each condition, instead of those that the sweep says."""
     moments_of: tuple[str, ...] | None = None
     """Tasks of which first seeds of agents without a memory are packed as they were at moments of
-    their training, too; by default two of the small zoo's, and of another sweep none."""
+    their training, too; by default Monitor of the small zoo, and of another sweep none."""
     engine: str = "local"
     """What hands out the work: local, ray or slurm."""
     option: Settings = ()

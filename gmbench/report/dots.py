@@ -1,6 +1,7 @@
 """A picture of a table: a row for each of its lines, and in it a dot for each of some columns."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -24,19 +25,20 @@ def dots(table: Table, columns: Sequence[str], axis: str, mark: float | None = N
     """
     places = [table.columns.index(name) - 1 for name in columns]
     with mpl.rc_context(STYLE):
-        ticks, at = [], 0.0
+        headings: list[tuple[float, str]] = []
         rows: list[tuple[float, Line]] = []
+        at = 0.0
         for heading, lines in table.parts:
             if heading:
-                ticks.append((at, heading, "bold"))
+                headings.append((at, heading))
                 at += 1
             for line in lines:
                 rows.append((at, line))
-                ticks.append((at, _name(line, places[0]), "normal"))
                 at += 1
             at += GAP - 1
         figure = Figure((WIDTH, 0.6 + ROW * at), layout="constrained")
         axes = figure.subplots()
+        axes.spines["left"].set_visible(False)
         for number, (name, place) in enumerate(zip(columns, places, strict=True)):
             aside = 0.13 * (number - (len(columns) - 1) / 2)
             style = look(number, marked=True) | {"linestyle": "none", "markersize": 4}
@@ -48,9 +50,10 @@ def dots(table: Table, columns: Sequence[str], axis: str, mark: float | None = N
                     axes.plot(cell.interval, (y, y), color=style["color"], linewidth=1.2)
         if mark is not None:
             axes.axvline(mark, color=INK, linewidth=0.6)
-        axes.set_yticks([y for y, _, _ in ticks], [text for _, text, _ in ticks])
-        for tick, (_, _, weight) in zip(axes.get_yticklabels(), ticks, strict=True):
-            tick.set_fontweight(weight)
+        axes.set_yticks([y for y, _ in rows], [_name(line, places[0]) for _, line in rows])
+        for y, heading in headings:  # no labels: long ones would leave the axes no room
+            where: Any = {"xycoords": ("figure fraction", "data"), "va": "center", "weight": "bold"}
+            axes.annotate(heading, (0.005, y), **where).set_in_layout(False)
         axes.set_ylim(at - GAP + 0.6, -0.6)
         axes.set_xlabel(axis)
         legend_below(figure, len(columns))

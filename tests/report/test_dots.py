@@ -34,7 +34,9 @@ def test_each_known_estimate_is_a_dot_in_its_row():
     of = ["conv_0, cheese", "conv_0, corner", "hidden, cheese"]
     for y, name in zip(changed.get_ydata(), of, strict=True):
         assert abs(y - rows[name]) < 0.5
-    assert rows["A task"] < rows["conv_0, cheese"] < rows["conv_0, corner"] < rows["B task"]
+    headings = {text.get_text(): text.xy[1] for text in axes.texts}
+    assert headings["A task"] < rows["conv_0, cheese"] < rows["conv_0, corner"]
+    assert rows["conv_0, corner"] < headings["B task"] < rows["hidden, cheese"]
 
 
 def test_intervals_are_drawn_from_end_to_end():
