@@ -31,6 +31,7 @@ from gmbench.core.params import EnvParams
 from gmbench.core.policy import Policy
 from gmbench.grid import moves
 from gmbench.measure import probing
+from gmbench.measure.editing import Change
 from gmbench.solve.reach import distances
 
 MOST = 24
@@ -82,22 +83,34 @@ def routes(env: Any, levels: Level) -> Routes:
     Raises:
         Refused: if no level has a free cell :data:`SHORTEST` steps away.
     """
-    start: Any = pool.begin(env, levels)
-    free, far = map(np.asarray, _free(env, start))
-    usable = np.flatnonzero(np.any(far >= SHORTEST, axis=(0, 1)))
-    if not usable.size:
-        raise checks.Refused(f"rewrite: no level has a free cell {SHORTEST} steps from the start")
+    _, far = map(np.asarray, _free(env, pool.begin(env, levels)))
     random = np.random.default_rng(0)
-    target = np.zeros((*env.shape, usable.size), bool)
+    target = np.zeros(far.shape, bool)
+    for place in np.flatnonzero(np.any(far >= SHORTEST, axis=(0, 1))):
+        target[(*random.choice(np.argwhere(far[..., place] >= SHORTEST)), place)] = True
+    if not target.any():
+        raise checks.Refused(f"rewrite: no level has a free cell {SHORTEST} steps from the start")
+    return routes_to(env, levels, target)
+
+
+def routes_to(env: Any, levels: Level, target: Bool[np.ndarray, "rows cols levels"]) -> Routes:
+    """Return a shortest route over free cells to a target, on each level that has one.
+
+    Args:
+        env: a grid environment.
+        levels: levels on the trailing axis.
+        target: at most one cell on each level.
+    """
+    start: Any = pool.begin(env, levels)
+    free, _ = map(np.asarray, _free(env, start))
+    left = np.asarray(distances(jnp.asarray(free | target), jnp.asarray(target)))
+    rows, cols = np.asarray(start.position, np.int64)
+    usable = np.flatnonzero(left[rows, cols, np.arange(left.shape[-1])] > 0)
+    way = np.zeros((*env.shape, usable.size), np.int8)
     for place, level in enumerate(usable):
-        target[(*random.choice(np.argwhere(far[..., level] >= SHORTEST)), place)] = True
-    room = jnp.asarray(free[..., usable])
-    left = np.asarray(distances(room, jnp.asarray(target)))
-    way = np.zeros(left.shape, np.int8)
-    for place, (row, col) in enumerate(np.asarray(start.position)[:, usable].T):
-        _trace(left[..., place], (int(row), int(col)), way[..., place])
+        _trace(left[..., level], (int(rows[level]), int(cols[level])), way[..., place])
     own = jax.tree.map(lambda leaf: leaf[..., usable], levels)
-    return Routes(own, jnp.asarray(way), jnp.asarray(target), room)
+    return Routes(own, jnp.asarray(way), *(jnp.asarray(x[..., usable]) for x in (target, free)))
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -127,7 +140,42 @@ def measure(
     key: PRNGKeyArray,
     discount: Float[Array, ""],
 ) -> Rewritten:
-    """Write routes into each layer that lies over the grid; the likeliest actions are taken.
+    """Say whether routes are followed that are written into each layer over the grid.
+
+    The arguments are those of :func:`written`, but for the last.
+    """
+    asked = second_half(given[0])
+    first, came, _ = follow(env, params, policy, asked)
+    start: Any = pool.begin(env, asked.levels)
+    here = moves.at(start.position, env.shape)
+    wanted = jnp.max(jnp.where(here, asked.way, jnp.int8(0)), axis=(0, 1))
+    fair = (first != wanted) & ~came
+
+    def shares(change: Change) -> tuple[Array, Array]:
+        first, came, _ = follow(env, params, policy, asked, change)
+        return jnp.mean(first == wanted, where=fair), jnp.mean(came, where=fair)
+
+    found = written(env, params, policy, given, key, discount, shares)
+    turned, arrived = ({name: pair[place] for name, pair in found.items()} for place in range(2))
+    return Rewritten(jnp.sum(fair), turned, arrived)
+
+
+def second_half(drawn: Routes) -> Routes:
+    """Return the routes that are written; the others are for finding directions."""
+    half = drawn.way.shape[-1] // 2
+    return jax.tree.map(lambda leaf: leaf[..., half:], drawn)
+
+
+def written(
+    env: Any,
+    params: EnvParams,
+    policy: Policy,
+    given: tuple[Routes, Float[Array, ""]],
+    key: PRNGKeyArray,
+    discount: Float[Array, ""],
+    played: Callable[[Change], Any],
+) -> dict[str, Any]:
+    """Return by layer over the grid what comes of writing routes into it; :data:`WAYS` lead.
 
     Args:
         env: a grid environment.
@@ -136,22 +184,18 @@ def measure(
         given: the routes, and what directions are multiplied by.
         key: for the episodes that tell the agent's own ways, and the random directions.
         discount: plays no part.
+        played: what the agent does on :func:`second_half` of the routes while its activations are
+            changed.
     """
     drawn, strength = given
     key_own, key_random = jax.random.split(key)
     found = probing.measure(env, params, policy, drawn.levels, key_own, discount)
-    half = drawn.way.shape[-1] // 2
-    asked = jax.tree.map(lambda leaf: leaf[..., half:], drawn)
+    half, asked = drawn.way.shape[-1] // 2, second_half(drawn)
     own, new = _concepts(found.way, found.end > 0), _concepts(asked.way, asked.target)
     without, aside = new - own[..., half:], jnp.roll(new, 1, axis=-1) - own[..., half:]
     edits = jnp.stack([without, own[..., half:], aside, without])
 
-    first, came = follow(env, params, policy, asked)
-    start: Any = pool.begin(env, asked.levels)
-    here = moves.at(start.position, env.shape)
-    wanted = jnp.max(jnp.where(here, asked.way, jnp.int8(0)), axis=(0, 1))
-    fair = (first != wanted) & ~came
-    turned, arrived = {}, {}
+    results = {}
     for place, (name, values) in enumerate(found.layers.items()):
         towards = strength * _directions(
             values[..., :half], own[..., :half], drawn.free[..., :half]
@@ -160,17 +204,16 @@ def measure(
         scale = jnp.linalg.norm(towards, axis=1) / jnp.linalg.norm(random, axis=1)
         each = jnp.stack([towards, towards, towards, random * scale[:, None]])
 
-        def written(made: tuple[Array, Array], name: str = name) -> tuple[Array, Array]:
+        def under(made: tuple[Array, Array], name: str = name) -> Any:
             edit = jnp.einsum("krcl,kf->frcl", *made)
 
             def change(layer: str, own: Array) -> Array:
                 return own + edit if layer == name else own
 
-            first, came = follow(env, params, policy, asked, change)
-            return jnp.mean(first == wanted, where=fair), jnp.mean(came, where=fair)
+            return played(change)
 
-        turned[name], arrived[name] = jax.lax.map(written, (edits, each))
-    return Rewritten(jnp.sum(fair), turned, arrived)
+        results[name] = jax.lax.map(under, (edits, each))
+    return results
 
 
 def follow(
@@ -178,9 +221,9 @@ def follow(
     params: EnvParams,
     policy: Policy,
     given: Routes,
-    change: Callable[[str, Array], Array] | None = None,
-) -> tuple[Int8[Array, " levels"], Bool[Array, " levels"]]:
-    """Return each episode's first move, and whether it comes to the route's end.
+    change: Change | None = None,
+) -> tuple[Int8[Array, " levels"], Bool[Array, " levels"], Int8[Array, "2 levels"]]:
+    """Return each episode's first move, whether it comes to the route's end, and where it ends.
 
     Args:
         env: a grid environment.
@@ -193,20 +236,22 @@ def follow(
     assert forward is not None
 
     def step(carry: tuple[Any, ...], _: None) -> tuple[tuple[Any, ...], Array]:
-        states, memory, live, came = carry
+        states, memory, live, came, last = carry
         log_probs, _value, memory, _features = forward(memory, pool.observe(env, states), change)
         actions = jnp.argmax(log_probs, axis=0).astype(jnp.int8)
         moved = pool.step(env, params, states, actions)
         there: Any = moved.state
         here = moves.at(there.position, shape)
         came = came | (live & jnp.any(here & given.target, axis=(0, 1)))
-        return (there, memory, live & ~moved.done, came), actions
+        last = jnp.where(live[None], there.position, last)
+        return (there, memory, live & ~moved.done, came, last), actions
 
     count = given.target.shape[-1]
     memory = pool.over_envs(policy.begin)(given.levels)
-    begun = pool.begin(env, given.levels), memory, jnp.ones(count, bool), jnp.zeros(count, bool)
-    (*_, came), actions = jax.lax.scan(step, begun, None, length=MOST)
-    return actions[0], came
+    states: Any = pool.begin(env, given.levels)
+    begun = states, memory, jnp.ones(count, bool), jnp.zeros(count, bool), states.position
+    (*_, came, last), actions = jax.lax.scan(step, begun, None, length=MOST)
+    return actions[0], came, last
 
 
 def _concepts(
