@@ -12,6 +12,8 @@ from gmbench.stats.estimate import Estimate
 
 ROW, GAP = 0.26, 1.3
 """Height of a row, in inches, and what a heading adds, in rows."""
+TALLEST = 300
+"""Inches of a picture; those of more than 2^16 pixels cannot be drawn."""
 
 
 def dots(table: Table, columns: Sequence[str], axis: str, mark: float | None = None) -> Figure:
@@ -36,7 +38,7 @@ def dots(table: Table, columns: Sequence[str], axis: str, mark: float | None = N
                 rows.append((at, line))
                 at += 1
             at += GAP - 1
-        figure = Figure((WIDTH, 0.6 + ROW * at), layout="constrained")
+        figure = Figure((WIDTH, min(0.6 + ROW * at, TALLEST)), layout="constrained")
         axes = figure.subplots()
         axes.spines["left"].set_visible(False)
         for number, (name, place) in enumerate(zip(columns, places, strict=True)):

@@ -53,6 +53,11 @@ def test_a_table_without_lines_is_drawn_empty():
     assert all(not len(line.get_xdata()) for line in axes.lines)
 
 
+def test_very_many_lines_still_make_a_picture():
+    many = Table("", TABLE.columns, tuple(TABLE.lines[:1]) * 3000)
+    assert dots(many, ("plain",), "share").get_figheight() * 200 < 2**16
+
+
 def test_a_column_that_the_table_lacks_is_refused():
     with pytest.raises(ValueError, match="tuple"):
         drawn(columns=("other",))
