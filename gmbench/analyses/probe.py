@@ -86,14 +86,20 @@ class Probe(Question):
             for agent_ in (agent, agent.untrained())
         )
         labels = {concept: np.asarray(getattr(found, concept)) for concept in CONCEPTS}
-        seen = np.asarray(found.observation)
-        layers = {layer: np.asarray(values) for layer, values in found.layers.items()}
+        told = {
+            name: {concept: said(np.asarray(v), marks) for concept, marks in labels.items()}
+            for name, v in {SEEN: found.observation, **found.layers}.items()
+        }
+        read = {
+            name: {concept: logistic.macro_f1(*pair) for concept, pair in pairs.items()}
+            for name, pairs in told.items()
+        }
         when = np.asarray(found.when)
         return Found(
-            scores(seen, labels),
-            {layer: scores(values, labels) for layer, values in layers.items()},
+            read.pop(SEEN),
+            read,
             {layer: scores(np.asarray(v), labels) for layer, v in before.layers.items()},
-            {name: ahead(v, labels["way"], when) for name, v in {SEEN: seen, **layers}.items()},
+            {name: ahead(*pairs["way"], when) for name, pairs in told.items()},
         )
 
     def document(self, asked: Sequence[Asked]) -> Document:
@@ -123,12 +129,17 @@ def scores(
 
 
 def ahead(
-    layer: Float[np.ndarray, "channels rows cols levels"],
-    way: Int[np.ndarray, "rows cols levels"],
+    told: Int[np.ndarray, " cells"],
+    wanted: Int[np.ndarray, " cells"],
     when: Int[np.ndarray, "rows cols levels"],
 ) -> list[float | None]:
-    """Return of how many cells a probe says the way, by how many steps before they are left."""
-    told, wanted = said(layer, way)
+    """Return of how many cells a probe says the way, by how many steps before they are left.
+
+    Args:
+        told: what it says, of :func:`said`.
+        wanted: the way.
+        when: after how many steps each cell is left, on all levels.
+    """
     _, steps = _halves(when)
     left = wanted > 0
     found: list[float | None] = []

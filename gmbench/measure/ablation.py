@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PRNGKeyArray, Shaped
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, Shaped
 
 from gmbench.core import pool
 from gmbench.core.env import Environment, Level
@@ -51,14 +51,20 @@ def shown(
     A channel shows it if it is set in the goal's cell on every level, and in few cells besides.
     """
     named = planes(env, goal)
-    place = getattr(levels, goal, None)
-    if any(named) or place is None or jnp.shape(place) != (2, seen.shape[-1]):
+    place = _cell(levels, goal)
+    if any(named) or place is None:
         return jnp.asarray(named, bool)
     row, col = place.astype(jnp.int32)
     marked = seen.astype(bool)
     there = marked[row, col, :, jnp.arange(seen.shape[-1], dtype=jnp.int32)]
     often = jnp.mean(marked.astype(jnp.float32), axis=(0, 1, 3))
     return jnp.all(there, axis=0) & (often < FEW)
+
+
+def _cell(levels: Any, goal: str) -> Int[Array, "2 levels"] | None:
+    """Return the cell that levels give under a goal's name, if they do."""
+    place = getattr(levels, goal, None)
+    return place if place is not None and jnp.shape(place)[:-1] == (2,) else None
 
 
 def emptied(
@@ -122,9 +128,8 @@ def last_layer(
     memory = pool.over_envs(policy.begin)(levels)
     features = forward(memory, pool.observe(env, pool.begin(env, levels)))[3]
     last = list(features.values())[-1]
-    place = getattr(levels, env.goal_names[0], None)
-    known = place is not None and jnp.shape(place)[:-1] == (2,)
-    places = jnp.asarray(place, jnp.float32) if known else jnp.zeros((0, last.shape[-1]))
+    place = _cell(levels, env.goal_names[0])
+    places = jnp.zeros((0, last.shape[-1])) if place is None else place.astype(jnp.float32)
     return last.reshape(-1, last.shape[-1]), places
 
 

@@ -6,7 +6,6 @@ For :mod:`gmbench.agents.organism`; where channels have no names, layers and way
 import itertools
 import re
 from collections.abc import Iterator, Mapping
-from itertools import groupby
 from typing import Any
 
 import jax
@@ -124,7 +123,7 @@ def _held(env: Any, policy: Policy, cell: Cell) -> Policy:
 
 def _lines(features: Mapping[str, Any], channels: Mapping[str, tuple[str, ...]]) -> Iterator[Line]:
     """Yield a line for each run of layers that are alike."""
-    for names, group in groupby(features, lambda layer: channels.get(layer, layer)):
+    for names, group in itertools.groupby(features, lambda layer: channels.get(layer, layer)):
         first, *rest = group
         label = f"{first} to {rest[-1]}" if rest else first
         shape = " x ".join(map(str, features[first].shape))

@@ -89,11 +89,11 @@ def test_ways_are_told_by_how_long_before_they_are_gone():
     when = random.integers(0, 12, way.shape).astype(np.int8)
     every = np.stack([way == move for move in range(1, 5)]).astype(np.float32)
     soon = every * (when < 4)
-    assert probe.ahead(every, way, when) == [1, 1, 1, 1]
-    told = probe.ahead(soon, way, when)
+    assert probe.ahead(*probe.said(every, way), when) == [1, 1, 1, 1]
+    told = probe.ahead(*probe.said(soon, way), when)
     assert told[:2] == [1, 1]
     assert max(told[2:]) < 0.6
-    assert probe.ahead(every, way, np.minimum(when, 1))[1:] == [None] * 3
+    assert probe.ahead(*probe.said(every, way), np.minimum(when, 1))[1:] == [None] * 3
 
 
 def test_layers_over_the_grid_are_told_by_their_shape():
