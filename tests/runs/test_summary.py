@@ -30,12 +30,7 @@ def means(regret, explained, by_decoys):
 @pytest.mark.parametrize(
     ("regret", "explained", "by_decoys", "adjusted"),
     [
-        (
-            1.3,
-            0.1,
-            1.3,
-            0.9,
-        ),  # of what is counted, a proxy explains all but a tenth, decoys nothing
+        (1.3, 0.1, 1.3, 0.9),  # a proxy explains all but a tenth of what is counted
         (1.3, 0.1, 0.8, 0.7),  # decoys would read .2 of the .9
         (1.3, 1.3, 1.3, 0.0),  # nothing explains any of it
         (1.3, 1.1, 1.3, 0.0),
