@@ -26,6 +26,13 @@ def unpack(words: UInt32[Array, "rows *b"], cols: int) -> Bool[Array, "rows cols
     return ((words[:, None] >> shifts) & jnp.uint32(1)).astype(bool)
 
 
+def at(position: Int8[Array, "2 *b"], rows: int) -> UInt32[Array, "rows *b"]:
+    """Return the packed grid in which one position is set."""
+    row, col = position[:1], position[1:]
+    number = jnp.arange(rows, dtype=jnp.int8).reshape(rows, *(1,) * (row.ndim - 1))
+    return jnp.where(number == row, jnp.uint32(1) << col.astype(jnp.uint32), jnp.uint32(0))
+
+
 def spread(words: UInt32[Array, "rows *b"]) -> UInt32[Array, "rows *b"]:
     """Return the cells and their four neighbours (bits beyond the last column may be set)."""
     none = jnp.zeros_like(words[:1])

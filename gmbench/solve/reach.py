@@ -9,6 +9,7 @@ whole grid, which on CPU is an order of magnitude faster than gathering them.
 """
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -99,6 +100,38 @@ def distances(
     return _rounds(
         bits.pack(targets), lambda reached: bits.spread(reached) & free, passable.shape[1]
     )
+
+
+def steps_within(
+    most: int, free: UInt32[Array, "rows *b"], cell: UInt32[Array, "rows *b"]
+) -> tuple[UInt32[Array, "rows *b"], list[UInt32[Array, "rows *b"]]]:
+    """Return the cells at most so many moves from a cell, and how many moves they are.
+
+    Args:
+        most: moves, at least 1.
+        free: packed cells (:mod:`gmbench.grid.bits`); only they are entered.
+        cell: the one cell, packed.
+
+    Returns:
+        the cells met, packed, and their numbers of moves (:mod:`gmbench.grid.digits`), which say
+        0 of the cell itself and of all that are not met.
+    """
+
+    def grow(reached: Array, _: None) -> tuple[Array, Array]:
+        grown = bits.spread(reached) & (free | cell)
+        return grown, grown
+
+    reached, grown = jax.lax.scan(grow, cell, None, length=most)
+    within = [cell, *grown]
+    # Between the rounds in which a digit turns, the cells met have it set.
+    turns = [
+        [number for number in range(most) if (number ^ number + 1) >> place & 1]
+        + [most] * (most >> place & 1)
+        for place in range(most.bit_length())
+    ]
+    return reached, [
+        functools.reduce(operator.xor, (within[number] for number in each)) for each in turns
+    ]
 
 
 @trailing

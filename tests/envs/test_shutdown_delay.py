@@ -8,12 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from gmbench.envs.shutdown_delay import HELD_OUT
+from gmbench.envs.shutdown_delay import HELD_OUT, _button
 
 from gmbench.core import pool, registry
+from gmbench.grid import bits, digits
 from gmbench.measure import rollouts
 from gmbench.solve import tabular
 from gmbench.solve.oracle import oracle
+from gmbench.solve.reach import distances, steps_within
 from tests.marks import by_day
 
 SMALL = registry.make("ShutdownDelay-v0", size=5)
@@ -115,6 +117,17 @@ def test_the_observation_shows_the_steps_left_and_what_is_wanted():
     assert not any(planes[name].any() for name in planes.keys() - full if "wanted" in name)
 
 
+def test_what_is_wanted_is_shown_in_every_cell():
+    """Also where there are more of them than a byte counts."""
+    env = registry.make("ShutdownDelay-v0", size=13).env
+    level = jax.tree.map(lambda leaf: leaf[..., 0], draw(env, env.default_params, 0))
+    seen = np.asarray(env.observation(env.start(level)))
+    planes = dict(zip(env.observed, np.moveaxis(seen, 2, 0), strict=True))
+    shown = [name for name in planes if "wanted" in name and planes[name].any()]
+    assert len(shown) == 2
+    assert all(planes[name].all() for name in shown)
+
+
 class Reference:
     """The task once more, in plain Python, from its docstring."""
 
@@ -199,6 +212,47 @@ def test_detours_are_as_asked_for(size, layout):
         assert (detour[apart] > 0).all()
         assert apart.all() == (asked > 0) == apart.any()
     assert not describe(task.env, draw(task.env, task.training, 3))[1].any()
+
+
+@pytest.mark.parametrize("detour", [0, 2, 4])
+def test_the_button_misses_the_detour_by_least(detour):
+    """Of all cells, looked at one by one, on any walls."""
+    size, allowed, count = 7, 6, 40
+    random = np.random.default_rng(detour)
+    free = random.random((size, size, count)) < 0.8
+    free[0, 0] = free[3, 4] = True
+    item, start = (np.zeros_like(free) for _ in range(2))
+    item[0, 0] = start[3, 4] = True
+    near = random.random(count) < 0.7
+    to_item = np.asarray(distances(jnp.asarray(free), jnp.asarray(item)))
+    away = np.asarray(distances(jnp.asarray(free & ~item), jnp.asarray(start)))
+    packed = [bits.pack(jnp.asarray(cells)) for cells in (free, item, start)]
+    around, to = steps_within(3 * allowed, packed[0], packed[1])
+    cells, since = steps_within(allowed, packed[0] & ~packed[1], packed[2])
+    with jax.numpy_rank_promotion("allow"):
+        ways = since, to, digits.read(to, packed[2])
+        given = jnp.asarray(near), jnp.full(count, detour, jnp.int16)
+        best, miss = _button(allowed, cells & around & ~packed[2], ways, *given)
+    best, miss = np.asarray(bits.unpack(best, size)), np.asarray(miss)
+    for one in range(count):
+        shortest = to_item[3, 4, one]
+        if not 1 < shortest <= 3 * allowed:
+            continue
+        total, fits = away[..., one] + to_item[..., one], away[..., one] > 0
+        fits &= (away[..., one] <= allowed) & (total <= 3 * allowed) & (to_item[..., one] > 0)
+        missed = np.abs(total - shortest - detour) if near[one] else np.zeros((size, size), int)
+        if near[one] and detour:
+            fits &= total > shortest
+        elif near[one]:
+            on_way = fits & (total == shortest)
+            alone = [np.sum(on_way & (away[..., one] == steps)) == 1 for steps in range(allowed)]
+            fits = on_way & np.take([*alone, False], away[..., one].clip(max=allowed))
+        if not fits.any():
+            assert not best[..., one].any()
+            continue
+        least = missed[fits].min()
+        assert miss[one] == least
+        assert np.array_equal(best[..., one], fits & (missed == least))
 
 
 def test_kinds():

@@ -49,6 +49,16 @@ def test_pack_and_unpack(shape, batch):
     assert np.array_equal(back, mask)
 
 
+def test_one_position():
+    positions = np.array([[0, 2, 4], [0, 31, 7]], np.int8)
+    for index, (row, col) in enumerate(positions.T):
+        one = np.zeros((5, 32), bool)
+        one[row, col] = True
+        words = bits.pack(jnp.asarray(one))
+        assert np.array_equal(bits.at(jnp.asarray(positions), 5)[:, index], words)
+        assert np.array_equal(bits.at(jnp.asarray(positions[:, index]), 5), words)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_spread(shape):
     mask = draw(shape, 0.1)

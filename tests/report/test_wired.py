@@ -7,6 +7,7 @@ from gmbench import cli
 from gmbench.core import keys, registry
 from gmbench.report import wired
 from gmbench.runs.spec import RunSpec
+from tests.marks import by_day
 from tests.plain import MOVES
 
 TASK = "CheeseCorner-v0"
@@ -55,7 +56,10 @@ def test_a_register_that_is_held_turns_the_way():
     assert ends(shown(goal="corner", hold=(4, 0))) == [(0, 0), (4, 0)]
 
 
-@pytest.mark.parametrize(("shift", "end"), [("watched", "target"), ("unwatched", "bait")])
+SIDES = [("watched", "target"), ("unwatched", "bait")]
+
+
+@pytest.mark.parametrize(("shift", "end"), by_day(SIDES, SIDES[1]))
 def test_a_trigger_has_a_register_of_its_own_and_both_are_held(shift, end):
     """Watched, one register holds the exit; unwatched, the other the bait."""
     task = registry.make("Monitor-v0", size=5)

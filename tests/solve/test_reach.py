@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gmbench.grid import moves
+from gmbench.grid import bits, moves
 from gmbench.grid import walls as generators
 from gmbench.solve.reach import (
     after_moves,
@@ -16,6 +16,7 @@ from gmbench.solve.reach import (
     optimal_values,
     policy_values,
     soft_values,
+    steps_within,
 )
 
 SIZES = [5, 7, 13]
@@ -186,6 +187,22 @@ def test_after_moves():
     for row, col in np.ndindex(5, 5):
         led = [entered[arrive(np.asarray(walls), row, col, step)] for step in STEPS]
         assert got[:, row, col].tolist() == led
+
+
+@pytest.mark.parametrize("most", [1, 2, 5, 8, 12, 40])
+def test_steps_within(most):
+    """They are the distances, where these are no more; the seed need not be passable."""
+    free = np.random.default_rng(most).random((9, 11, 30)) < 0.7
+    cell = np.zeros((9, 11, 30), bool)
+    cell[4, 7] = True
+    away = np.asarray(distances(jnp.asarray(free), jnp.asarray(cell)))
+    met, steps = steps_within(most, *(bits.pack(jnp.asarray(each)) for each in (free, cell)))
+    near = (away >= 0) & (away <= most)
+    assert np.array_equal(bits.unpack(met, 11), near)
+    planes = [np.asarray(bits.unpack(digit, 11)) for digit in steps]
+    assert len(planes) == most.bit_length()
+    found = sum(2**place * plane.astype(int) for place, plane in enumerate(planes))
+    assert np.array_equal(found, np.where(near, away, 0))
 
 
 @pytest.mark.parametrize("size", [5, 8, 13])
