@@ -3,7 +3,7 @@
 A network maps an observation ``[rows, cols, channels, *batch]``, bool, u8 or float, to
 ``(logits f32[actions, *batch], value f32[*batch])``. The batch axes are any number of TRAILING
 axes, also none; weights are initialised from one observation. Observations are cast to f32, bytes
-to [0, 1]. Layers compute in the precision of their weights: pass f32 weights, or cast ones.
+to [-1, 1]. Layers compute in the precision of their weights: pass f32 weights, or cast ones.
 
 Activations are named by :class:`~gmbench.agents.layers.Tap`. A network of your own is one file that
 registers a constructor.

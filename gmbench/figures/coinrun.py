@@ -8,7 +8,7 @@ from gmbench.figures import LANGOSCO
 from gmbench.report.published import CPU, PAPER, SMOKE, Claim, Figure, Number, smoke
 from gmbench.report.readings import rows, score
 from gmbench.runs.spec import Stage
-from gmbench.suites import LONG, PUBLISHED
+from gmbench.suites import CENTRED, LONG, PUBLISHED
 from gmbench.sweeps.sweep import Grid, Sweep
 
 REGRET, CHOICE = "regret under the coin", "choice (1: the end, -1: the coin)"
@@ -21,15 +21,20 @@ def read(answer: Any) -> Iterator[Number]:
         yield score(row, "choice", CHOICE, row.params["alpha"])
 
 
-CURRICULUM = [Stage(0.15, {"run": 6}), Stage(0.15, {"run": 12}), Stage(0.7)]
+CURRICULUM = [
+    Stage(0.1, {"run": 6}),
+    Stage(0.2, {"run": 12}),
+    Stage(0.2, {"run": 20}),
+    Stage(0.5),
+]
 """From the full length half of the seeds never find the coin (docs/results.md)."""
 SMALL = Sweep(
     tasks=["CoinRun-v0"],
     seeds=5,
-    steps=1_500_000,
-    config={**LONG, "ent_coef": 0.01},
+    steps=4_000_000,
+    config={**LONG, **CENTRED, "ent_coef": 0.02},
     stages=CURRICULUM,
-    grid=Grid(params={"alpha": [0.0, 0.02, 0.1]}),
+    grid=Grid(params={"alpha": [0.0, 0.005, 0.01, 0.02, 0.05, 0.1]}),
 )
 
 registry.figure("coinrun")(
@@ -54,7 +59,7 @@ registry.figure("coinrun")(
         },
         settings={
             SMOKE: "levels of 16 columns, some 20 updates",
-            CPU: "levels of 32 columns seen as planes by a small network, 1.5 million steps with a"
+            CPU: "levels of 32 columns seen as planes by a small network, 4 million steps with a"
             " curriculum (published: Procgen's pixels, a large IMPALA network, 200 million)",
             PAPER: "levels of 64 columns seen as planes (published: Procgen's pixels)",
         },
@@ -83,14 +88,14 @@ registry.figure("coinrun")(
                 because="touching the coin ends the episode here",
             ),
         ),
-        speed=4_900.0,
+        speed=27_000.0,
         axis="share of levels with the coin elsewhere",
         unit="regret, choice",
-        stored="results/GMB-cpu-v1.json",
+        stored="coin_shares.json",
         notes=(
             "In gmbench a touched coin ends the episode, as reaching it does in the paper's"
-            " training, so that it cannot be walked through. The committed answer holds shares 0"
-            " and .3 only.",
+            " training, so that it cannot be walked through. The committed answer is of 8 agents"
+            " at share 0 and of 3 at each other one.",
         ),
     )
 )

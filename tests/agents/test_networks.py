@@ -142,13 +142,14 @@ def test_any_trailing_batch_gives_what_single_observations_give(network):
 
 
 @tiny
-@pytest.mark.parametrize(("dtype", "one"), [(jnp.uint8, 255), (jnp.float32, 1)])
-def test_planes_are_cast_and_bytes_are_scaled_to_one(network, dtype, one):
+@pytest.mark.parametrize(("dtype", "one", "none"), [(jnp.uint8, 255, -1), (jnp.float32, 1, 0)])
+def test_planes_are_cast_and_bytes_reach_from_minus_one_to_one(network, dtype, one, none):
     planes = observations(5, 5, 2)
     weights = random_weights(network, planes)
     outputs = jax.jit(network.apply)(weights, planes.astype(dtype) * dtype(one))
     assert {output.dtype for output in outputs} == {jnp.dtype(jnp.float32)}
-    close(outputs, jax.jit(network.apply)(weights, planes))
+    read = jnp.where(planes, jnp.float32(1), jnp.float32(none))
+    close(outputs, jax.jit(network.apply)(weights, read))
 
 
 @tiny
