@@ -193,7 +193,7 @@ def test_costs_are_said_beforehand(capsys, tmp_path):
     run("coinrun", "--dry-run", "--out", tmp_path / "out")
     printed = capsys.readouterr().out
     assert printed.count("about ") == len(SCALES)
-    assert "15 runs, 23,224,320 environment steps" in printed
+    assert "30 runs, 123,863,040 environment steps" in printed
     assert not (tmp_path / "out").exists()
 
 
@@ -205,7 +205,7 @@ def test_costs_are_said_beforehand(capsys, tmp_path):
         (("coinrun", "--all"), "figure: 'coinrun' beside --all"),
         (("coinrun", "--scale", "smoke", "--stored", DOCS), "scale: 'smoke' with --stored"),
         (("partners", "--stored", DOCS), "stored: partners has no committed answer"),
-        (("coinrun", "--stored", "nowhere"), "stored: cannot read 'nowhere/results/GMB-cpu"),
+        (("coinrun", "--stored", "nowhere"), "stored: cannot read 'nowhere/coin_shares.json'"),
         (("coinrun", "--docs", "figures.html"), "docs: unknown '.html'"),
     ],
 )
@@ -215,8 +215,7 @@ def test_bad_input_is_refused_in_a_line(refused, tmp_path, monkeypatch, argument
 
 
 def test_an_answer_of_another_question_is_refused(tmp_path):
-    (tmp_path / "results").mkdir()
-    shutil.copy(DOCS / "phase.json", tmp_path / "results" / "GMB-cpu-v1.json")
+    shutil.copy(DOCS / "phase.json", tmp_path / "coin_shares.json")
     with pytest.raises(Refused, match="figure: the answer is not one that coinrun reads"):
         reproduce.stored("coinrun", tmp_path)
 
